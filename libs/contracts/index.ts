@@ -1,0 +1,13 @@
+/** The contracts: generated message types, event catalogue, subjects and the CloudEvents codec. */
+
+export * from './cloud-events.js';
+export * from './domain-error.js';
+export * from './event-catalogue.js';
+export * from './generated/espalier/v1/agent_pb.js';
+export * from './generated/espalier/v1/api_pb.js';
+export * from './generated/espalier/v1/assignment_pb.js';
+export * from './generated/espalier/v1/commands_pb.js';
+export * from './generated/espalier/v1/events_pb.js';
+export * from './generated/espalier/v1/manifest_pb.js';
+export * from './recorded-event.js';
+export * from './subjects.js';

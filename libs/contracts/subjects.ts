@@ -1,0 +1,61 @@
+import type { AggregateId, AggregateType } from './recorded-event.js';
+
+/** Fixed for the life of a log: the last token of every aggregate's subject. */
+export const partitionCount = 64;
+
+/** What a leader reports: its segment, an assignment received, its members' outcome. */
+export type IngressKind = 'segment' | 'received' | 'assignment';
+
+/** Subjects of the streams and of core NATS. */
+export const subjects = {
+  /** Domain events: `ev.<aggregate type>.<aggregate id>.<partition>`. */
+  events: 'ev.>',
+  aggregate: ({ type, id }: AggregateId) =>
+    `ev.${type}.${subjectToken(id)}.${partitionOf(type, id)}`,
+  eventsOfType: (type: AggregateType) => `ev.${type}.>`,
+  eventsOfPartition: (partition: number) => `ev.*.*.${partition}`,
+  /** Reports of leaders: each publishes below its own name only. */
+  ingress: 'ingress.>',
+  ingressOf: (node: string, kind: IngressKind) => `ingress.${subjectToken(node)}.${kind}`,
+  ingressOfKind: (kind: IngressKind) => `ingress.*.${kind}`,
+  /** A command or query to a service: NATS request, one replica answers. */
+  command: (service: string, name: string) => `cmd.${service}.${name}`,
+  /** Requests of agents to a service. */
+  agentRequest: (service: string, name: string) => `agentreq.${service}.${name}`,
+  /** Notifications to one agent. */
+  agentNotification: (node: string) => `agent.${subjectToken(node)}.notification`,
+  /** Asks a leader how its segment is. */
+  segmentStatus: (node: string) => `agent.${subjectToken(node)}.segment`,
+  /** Liveness of leaders and their members; never in the log. */
+  presence: (segment: string) => `presence.${subjectToken(segment)}`,
+  /** Live progress of a run; never in the log. */
+  progress: (runId: string) => `progress.${subjectToken(runId)}`,
+} as const;
+
+/** Encodes a name as one subject token: letters, digits, `-` and `_` stay, others become `=XX`. */
+export function subjectToken(name: string): string {
+  if (name === '') return '=';
+  return name.replace(/[^A-Za-z0-9_-]/gu, (character) =>
+    [...Buffer.from(character, 'utf8')]
+      .map((byte) => `=${byte.toString(16).padStart(2, '0')}`)
+      .join(''),
+  );
+}
+
+/** Reverses `subjectToken`. */
+export function fromSubjectToken(token: string): string {
+  if (token === '=') return '';
+  const bytes = token.replace(/=([0-9a-f]{2})/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  return Buffer.from(bytes, 'latin1').toString('utf8');
+}
+
+/** The partition of an aggregate: FNV-1a (32 bit) of `type.id`, modulo `partitionCount`. */
+export function partitionOf(type: AggregateType, id: string): number {
+  let hash = 0x811c9dc5;
+  for (const byte of Buffer.from(`${type}.${id}`, 'utf8')) {
+    hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
+  }
+  return hash % partitionCount;
+}
