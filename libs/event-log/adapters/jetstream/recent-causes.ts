@@ -1,0 +1,30 @@
+const remembered = 2000;
+
+interface Known {
+  readonly sequence: number;
+  readonly causes: ReadonlySet<string>;
+}
+
+/**
+ * What caused the events of the aggregates read last, so that an append which follows a read can
+ * tell a repetition without reading again.
+ */
+export class RecentCauses {
+  private readonly bySubject = new Map<string, Known>();
+
+  /** True or false when the aggregate is known as of that sequence, undefined when it is not. */
+  has(subject: string, sequence: number, causationId: string): boolean | undefined {
+    const known = this.bySubject.get(subject);
+    return known?.sequence === sequence ? known.causes.has(causationId) : undefined;
+  }
+
+  set(subject: string, sequence: number, causes: Iterable<string>): void {
+    this.bySubject.delete(subject);
+    this.bySubject.set(subject, { sequence, causes: new Set(causes) });
+    if (this.bySubject.size <= remembered) return;
+    for (const oldest of this.bySubject.keys()) {
+      this.bySubject.delete(oldest);
+      return;
+    }
+  }
+}

@@ -1,0 +1,53 @@
+import { headers, type MsgHdrs, nuid } from '@nats-io/nats-core';
+import { newTraceparent } from '#libs/telemetry/trace-context.js';
+import type { Caller } from './context.js';
+
+/** Headers of requests between services and from agents. */
+const actorHeader = 'Espalier-Actor';
+const commandIdHeader = 'Espalier-Command-Id';
+const errorHeader = 'Espalier-Error';
+const messageHeader = 'Espalier-Message';
+const remedyHeader = 'Espalier-Remedy';
+const traceHeader = 'traceparent';
+
+export interface Refusal {
+  /** Name of the error's class. */
+  readonly code: string;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+export function callerHeaders(caller: Caller): MsgHdrs {
+  const made = headers();
+  made.set(actorHeader, encodeURIComponent(caller.actor));
+  made.set(commandIdHeader, encodeURIComponent(caller.commandId));
+  made.set(traceHeader, caller.traceparent ?? newTraceparent());
+  return made;
+}
+
+/** Who sent a request; an agent's has no headers and gets an id of its own. */
+export function callerOf(received: MsgHdrs | undefined): Caller {
+  return {
+    actor: decodeURIComponent(received?.get(actorHeader) || 'unknown'),
+    commandId: decodeURIComponent(received?.get(commandIdHeader) || nuid.next()),
+    traceparent: received?.get(traceHeader) || newTraceparent(),
+  };
+}
+
+export function refusalHeaders({ code, message, remedy }: Refusal): MsgHdrs {
+  const made = headers();
+  made.set(errorHeader, encodeURIComponent(code));
+  made.set(messageHeader, encodeURIComponent(message));
+  made.set(remedyHeader, encodeURIComponent(remedy));
+  return made;
+}
+
+export function refusalOf(received: MsgHdrs | undefined): Refusal | undefined {
+  const code = received?.get(errorHeader);
+  if (!received || !code) return undefined;
+  return {
+    code: decodeURIComponent(code),
+    message: decodeURIComponent(received.get(messageHeader)),
+    remedy: decodeURIComponent(received.get(remedyHeader)),
+  };
+}
