@@ -1,0 +1,290 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { toBinary } from '@bufbuild/protobuf';
+import { type Command, CommandSchema, Compression } from '#libs/contracts/index.js';
+import { canCompressHere, compressStream } from '#libs/native/zstd.js';
+import { contentOfBlock, sealBlock, sealedLength } from './block-cipher.js';
+import { blockBytes, limits } from './container.js';
+import { AssignmentRefused } from './errors.js';
+import { leafHash } from './merkle.js';
+import { frameMessage } from './message-stream.js';
+
+/** Less is not worth a frame. */
+const worthCompressingBytes = 2048;
+const commandsLevel = 9;
+
+/** A body that was measured: containers that differ in their headers only are quick to write. */
+export interface Body {
+  /** The command buffer, as it is stored, in pieces. */
+  readonly commands: readonly Uint8Array[];
+  readonly commandsBytes: number;
+  readonly commandsCompression: Compression;
+  /** SHA-256 of the command buffer, as it is stored. */
+  readonly commandsDigest: Uint8Array;
+  readonly commandCount: number;
+  readonly dataPath?: string;
+  readonly dataBytes: number;
+  /** The share of a job in parts that this body is. */
+  readonly share: JobShare;
+  /** What the body is sealed with; its leaves are of the sealed blocks. */
+  readonly dataKey?: Uint8Array;
+  readonly leaves: Uint8Array;
+  /** As it stands in the container. */
+  readonly bodyBytes: number;
+}
+
+/** Which part of a job a body is, and what the whole job has. */
+export interface JobShare {
+  readonly part: number;
+  readonly parts: number;
+  /** Where its data starts in the job's data file. */
+  readonly dataOffset: number;
+  readonly jobCommandCount: number;
+  readonly jobDataBytes: number;
+}
+
+export interface MeasureOptions {
+  /** Encrypts the body. */
+  readonly dataKey?: Uint8Array;
+  /** The largest body of one container; what is more becomes further parts. */
+  readonly maxBodyBytes?: number;
+}
+
+/** A body that is not shared out. @throws AssignmentRefused `too-large` */
+export async function measureBody(
+  commands: Iterable<Command>,
+  dataPath?: string,
+  options: MeasureOptions = {},
+): Promise<Body> {
+  const bodies = await measureJob(commands, dataPath, options);
+  const [body] = bodies;
+  if (body && bodies.length === 1) return body;
+  const bytes = bodies.reduce((sum, { bodyBytes }) => sum + bodyBytes, 0);
+  throw tooLarge('commands and data', bytes);
+}
+
+/**
+ * The bodies of a job: one, or as many parts as its size asks for.
+ * @throws AssignmentRefused `too-large` for more parts than there may be
+ */
+export async function measureJob(
+  commands: Iterable<Command>,
+  dataPath?: string,
+  { dataKey, maxBodyBytes = limits.bodyBytes }: MeasureOptions = {},
+): Promise<readonly Body[]> {
+  const jobDataBytes = dataPath === undefined ? 0 : (await stat(dataPath)).size;
+  const room = dataKey ? largestSealed(maxBodyBytes) : maxBodyBytes;
+  const buffers = await Promise.all(buffersOf(commands, room).map(stored));
+  const jobCommandCount = buffers.reduce((sum, { commandCount }) => sum + commandCount, 0);
+  const source = {
+    ...(dataPath === undefined ? {} : { dataPath }),
+    ...(dataKey ? { dataKey } : {}),
+  };
+  return shared(buffers, source, { jobCommandCount, jobDataBytes }, room);
+}
+
+/**
+ * The bodies that a job has whose body was measured whole and plain: itself where it fits and is
+ * not to be sealed.
+ * @throws AssignmentRefused `too-large`
+ */
+export async function bodiesOf(
+  body: Body,
+  { dataKey, maxBodyBytes = limits.bodyBytes }: MeasureOptions = {},
+): Promise<readonly Body[]> {
+  if (!dataKey && body.bodyBytes <= maxBodyBytes) return [body];
+  const room = dataKey ? largestSealed(maxBodyBytes) : maxBodyBytes;
+  const { dataPath, commandCount, dataBytes } = body;
+  const source = {
+    ...(dataPath === undefined ? {} : { dataPath }),
+    ...(dataKey ? { dataKey } : {}),
+  };
+  const job = { jobCommandCount: commandCount, jobDataBytes: dataBytes };
+  return shared([body], source, job, room);
+}
+
+/** What is kept of a plain body that was measured whole. */
+export type KeptBody = Pick<
+  Body,
+  'commands' | 'commandCount' | 'commandsCompression' | 'dataBytes' | 'dataPath' | 'leaves'
+>;
+
+/** The body again. */
+export function restoredBody(kept: KeptBody): Body {
+  const { commands, commandCount, commandsCompression, dataBytes } = kept;
+  const buffer = bufferOf(commands, commandCount, commandsCompression);
+  const job = { jobCommandCount: commandCount, jobDataBytes: dataBytes };
+  const share = { part: 1, parts: 1, dataOffset: 0, ...job };
+  return { ...kept, ...buffer, share, bodyBytes: buffer.commandsBytes + dataBytes };
+}
+
+async function shared(
+  buffers: readonly CommandBuffer[],
+  source: Pick<Body, 'dataPath' | 'dataKey'>,
+  job: Pick<JobShare, 'jobCommandCount' | 'jobDataBytes'>,
+  room: number,
+): Promise<readonly Body[]> {
+  const shares = shareOut(buffers, job.jobDataBytes, room);
+  if (shares.length > limits.parts) throw tooLarge('commands and data', job.jobDataBytes);
+  const bodies: Body[] = [];
+  for (const { buffer, dataOffset, dataBytes } of shares) {
+    const { commands, commandsBytes, commandsCompression, commandsDigest, commandCount } = buffer;
+    const facts = { commands, commandsBytes, commandsCompression, commandsDigest, commandCount };
+    const share = { part: bodies.length + 1, parts: shares.length, dataOffset, ...job };
+    bodies.push(await measured({ ...facts, ...source, dataBytes, share }));
+  }
+  return bodies;
+}
+
+/** The body as it stands in the container. */
+export function bodyChunks(body: Unmeasured): AsyncIterable<Uint8Array> {
+  const plain = plainChunks(body);
+  return body.dataKey ? sealed(plain, body.dataKey, body.share.part) : plain;
+}
+
+type Unmeasured = Omit<Body, 'leaves' | 'bodyBytes'>;
+
+async function measured(body: Unmeasured): Promise<Body> {
+  const leaves: Uint8Array[] = [];
+  let bodyBytes = 0;
+  for await (const block of blocksOf(bodyChunks(body), blockBytes)) {
+    leaves.push(leafHash(block));
+    bodyBytes += block.length;
+  }
+  return { ...body, leaves: Buffer.concat(leaves), bodyBytes };
+}
+
+async function* plainChunks(body: Unmeasured): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* body.commands;
+  const { dataPath, dataBytes, share } = body;
+  if (dataPath === undefined || dataBytes === 0) return;
+  const range = { start: share.dataOffset, end: share.dataOffset + dataBytes - 1 };
+  yield* createReadStream(dataPath, range) as AsyncIterable<Buffer>;
+}
+
+async function* sealed(
+  plain: AsyncIterable<Uint8Array>,
+  key: Uint8Array,
+  part: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let index = 0;
+  for await (const block of blocksOf(plain, contentOfBlock(blockBytes))) {
+    yield sealBlock(key, { part, index: index++ }, block);
+  }
+}
+
+/** Cuts a stream into blocks; the last is what is left. A block is valid until the next. */
+async function* blocksOf(
+  chunks: AsyncIterable<Uint8Array>,
+  size: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const block = Buffer.alloc(size);
+  let filled = 0;
+  for await (const bytes of chunks) {
+    for (let at = 0; at < bytes.length; ) {
+      const piece = bytes.subarray(at, at + size - filled);
+      block.set(piece, filled);
+      filled += piece.length;
+      at += piece.length;
+      if (filled < size) continue;
+      yield block;
+      filled = 0;
+    }
+  }
+  if (filled > 0) yield block.subarray(0, filled);
+}
+
+type CommandBuffer = Pick<
+  Body,
+  'commands' | 'commandsBytes' | 'commandsCompression' | 'commandsDigest' | 'commandCount'
+>;
+
+/** Cuts the commands, in order, into buffers that fit; there is at least one. */
+function buffersOf(commands: Iterable<Command>, room: number): Uint8Array[][] {
+  const maxBytes = Math.min(limits.commandsBytes, room);
+  let frames: Uint8Array[] = [];
+  let bytes = 0;
+  const buffers = [frames];
+  for (const command of commands) {
+    const frame = frameMessage(toBinary(CommandSchema, command));
+    if (frame.length > maxBytes) throw tooLarge('one command', frame.length);
+    if (bytes + frame.length > maxBytes) {
+      frames = [];
+      bytes = 0;
+      buffers.push(frames);
+    }
+    frames.push(frame);
+    bytes += frame.length;
+  }
+  return buffers;
+}
+
+/** The commands of thousands of files are mostly paths, which compress well. */
+async function stored(frames: readonly Uint8Array[]): Promise<CommandBuffer> {
+  const commandCount = frames.length;
+  const plainBytes = lengthOf(frames);
+  if (plainBytes >= worthCompressingBytes && canCompressHere()) {
+    const packed: Uint8Array[] = [];
+    for await (const piece of compressStream(chunksOf(frames), commandsLevel)) packed.push(piece);
+    if (lengthOf(packed) < plainBytes) return bufferOf(packed, commandCount, Compression.ZSTD);
+  }
+  return bufferOf(frames, commandCount, Compression.NONE);
+}
+
+function bufferOf(
+  commands: readonly Uint8Array[],
+  commandCount: number,
+  commandsCompression: Compression,
+): CommandBuffer {
+  const hash = createHash('sha256');
+  for (const piece of commands) hash.update(piece);
+  const commandsDigest = hash.digest();
+  const commandsBytes = lengthOf(commands);
+  return { commands, commandsBytes, commandsCompression, commandsDigest, commandCount };
+}
+
+/** Pieces worth a call each. */
+async function* chunksOf(frames: readonly Uint8Array[]): AsyncGenerator<Uint8Array, void> {
+  const framesAtOnce = 1024;
+  for (let at = 0; at < frames.length; at += framesAtOnce) {
+    yield Buffer.concat(frames.slice(at, at + framesAtOnce));
+  }
+}
+
+function lengthOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0);
+}
+
+interface Share {
+  readonly buffer: CommandBuffer;
+  readonly dataOffset: number;
+  readonly dataBytes: number;
+}
+
+/** Commands first, in order; data fills the rest of each body. */
+function shareOut(buffers: readonly CommandBuffer[], dataBytes: number, room: number): Share[] {
+  const shares: Share[] = [];
+  const none = bufferOf([], 0, Compression.NONE);
+  for (let dataOffset = 0; shares.length < buffers.length || dataOffset < dataBytes; ) {
+    const buffer = buffers[shares.length] ?? none;
+    if (buffer.commandsBytes > room) throw tooLarge('commands', buffer.commandsBytes);
+    const share = Math.min(room - buffer.commandsBytes, dataBytes - dataOffset);
+    shares.push({ buffer, dataOffset, dataBytes: share });
+    dataOffset += share;
+    if (shares.length > limits.parts) break;
+  }
+  return shares;
+}
+
+/** The most content whose sealed form fits. */
+function largestSealed(maxBodyBytes: number): number {
+  const whole = Math.floor(maxBodyBytes / blockBytes) * contentOfBlock(blockBytes);
+  const rest = (maxBodyBytes % blockBytes) - (blockBytes - contentOfBlock(blockBytes));
+  const plain = whole + Math.max(0, rest);
+  return sealedLength(plain, blockBytes) <= maxBodyBytes ? plain : whole;
+}
+
+function tooLarge(what: string, bytes: number): AssignmentRefused {
+  return new AssignmentRefused('too-large', `${bytes} bytes of ${what} do not fit one assignment`);
+}

@@ -1,0 +1,81 @@
+import type { ContentStore } from '#libs/content-store/content-store.js';
+import type { FileEntry } from '#libs/content-store/manifest.js';
+import { Compression } from '#libs/contracts/index.js';
+import { compress, compressStream } from '#libs/native/zstd.js';
+import { contentOf, openBlob } from './blob-bytes.js';
+import type { StoredContent } from './data-file.js';
+import { encodePatch } from './encode-patch.js';
+import { encodeSegments } from './encode-segments.js';
+import type { EncodedPatch } from './encoded-patch.js';
+import { canCompress, type EncodingPolicy, levelsOf } from './encoding-policy.js';
+
+/** How a file's content goes into the data file. */
+export type EncodedContent = EncodedPatch | (StoredContent & { readonly kind: 'whole' });
+
+/** A patch this many times shorter than its file needs no comparison with the whole file. */
+const clearlySmaller = 8;
+
+/**
+ * The smallest form of `wanted`: a patch of `base` (a file of the base), compressed, or as it is.
+ * @param wholeLevel zstd's level for what is sent whole
+ * @throws BlobNotFound when the store has not the wanted content
+ */
+export async function encodeContent(
+  store: ContentStore,
+  policy: EncodingPolicy,
+  wanted: FileEntry,
+  wholeLevel: number,
+  base?: FileEntry,
+): Promise<EncodedContent> {
+  const level = canCompress(policy, wanted.path) ? wholeLevel : undefined;
+  const isPatched = base && canPatch(base, wanted) && (await store.has(base.digest));
+  const largest = Math.max(wanted.sizeBytes, isPatched ? base.sizeBytes : 0);
+  if (largest > policy.largestInMemoryBytes) {
+    return isPatched && policy.capabilities.zstdPrefix
+      ? segmented(store, policy, wanted, base)
+      : streamed(store.read(wanted.digest), level);
+  }
+  const bytes = await contentOf(store, wanted);
+  const patch = isPatched
+    ? await encodePatch(policy, await contentOf(store, base), bytes)
+    : undefined;
+  if (patch && patch.bytes.length * clearlySmaller <= bytes.length) return patch;
+  const whole = await smallestWhole(bytes, level);
+  return patch && patch.bytes.length < whole.bytes.length ? patch : whole;
+}
+
+function canPatch(base: FileEntry, wanted: FileEntry): boolean {
+  return base.sizeBytes > 0 && wanted.sizeBytes > 0;
+}
+
+async function segmented(
+  store: ContentStore,
+  policy: EncodingPolicy,
+  wanted: FileEntry,
+  base: FileEntry,
+): Promise<EncodedPatch> {
+  const blobs = [await openBlob(store, base), await openBlob(store, wanted)] as const;
+  const patch = encodeSegments(...blobs, levelsOf(policy).patch);
+  async function* closing() {
+    try {
+      yield* patch.bytes as AsyncIterable<Uint8Array>;
+    } finally {
+      for (const blob of blobs) await blob.close();
+    }
+  }
+  return { ...patch, bytes: closing() };
+}
+
+function streamed(content: AsyncIterable<Uint8Array>, level: number | undefined): EncodedContent {
+  return level === undefined
+    ? { kind: 'whole', compression: Compression.NONE, bytes: content }
+    : { kind: 'whole', compression: Compression.ZSTD, bytes: compressStream(content, level) };
+}
+
+async function smallestWhole(bytes: Uint8Array, level: number | undefined) {
+  const plain = { kind: 'whole', compression: Compression.NONE, bytes } as const;
+  if (level === undefined) return plain;
+  const frame = await compress(bytes, level);
+  if (frame.length >= bytes.length) return plain;
+  return { kind: 'whole', compression: Compression.ZSTD, bytes: frame } as const;
+}

@@ -1,0 +1,70 @@
+import { createHash } from 'node:crypto';
+
+/** One entry of a tree. `path` is relative, `/`-separated, never empty, without `.` and `..`. */
+export type TreeEntry = FileEntry | DirectoryEntry | SymlinkEntry;
+
+export interface FileEntry {
+  readonly type: 'file';
+  readonly path: string;
+  /** Permission bits only, 0 to 0o777. */
+  readonly mode: number;
+  readonly sizeBytes: number;
+  readonly mtimeMs: number;
+  /** SHA-256 of the content, lower-case hex. */
+  readonly digest: string;
+}
+
+export interface DirectoryEntry {
+  readonly type: 'directory';
+  readonly path: string;
+  readonly mode: number;
+}
+
+export interface SymlinkEntry {
+  readonly type: 'symlink';
+  readonly path: string;
+  readonly target: string;
+}
+
+/** A complete tree, sorted by the UTF-8 bytes of the path; a directory precedes what is in it. */
+export type Manifest = readonly TreeEntry[];
+
+export const emptyManifest: Manifest = [];
+
+/** The order of manifests: that of the UTF-8 bytes, found without encoding them. */
+export function comparePaths(a: string, b: string): number {
+  const common = Math.min(a.length, b.length);
+  for (let i = 0; i < common; i++) {
+    const unitA = a.charCodeAt(i);
+    const unitB = b.charCodeAt(i);
+    if (unitA !== unitB) return byteOrder(unitA) - byteOrder(unitB);
+  }
+  return a.length - b.length;
+}
+
+/** Surrogates stand for code points above all others, but not above U+E000 to U+FFFF as units. */
+function byteOrder(codeUnit: number): number {
+  return codeUnit >= 0xd800 && codeUnit <= 0xdfff ? codeUnit + 0x10000 : codeUnit;
+}
+
+/**
+ * The identity of a tree: SHA-256 (hex) over one line per entry. Covers path, type, mode, size,
+ * modification time and content of files; path and mode of directories; path and target of links.
+ */
+export function treeDigest(manifest: Manifest): string {
+  const hash = createHash('sha256');
+  for (const entry of manifest) hash.update(entryLine(entry));
+  return hash.digest('hex');
+}
+
+function entryLine(entry: TreeEntry): string {
+  const path = JSON.stringify(entry.path);
+  switch (entry.type) {
+    case 'file':
+      return `f ${path} ${entry.mode} ${entry.sizeBytes} ${entry.mtimeMs} ${entry.digest}\n`;
+    case 'directory':
+      return `d ${path} ${entry.mode}\n`;
+    case 'symlink':
+      return `l ${path} ${JSON.stringify(entry.target)}\n`;
+  }
+}

@@ -1,0 +1,66 @@
+import { Lanes } from '#libs/content-store/adapters/lanes.js';
+import { timeSlice } from '#libs/content-store/adapters/time-slice.js';
+import { comparePaths, type FileEntry, type TreeEntry } from '#libs/content-store/manifest.js';
+import {
+  type CachedFile,
+  isSameFile,
+  isSettled,
+  type ScanOptions,
+  type ScanResult,
+} from '../scan.js';
+import { type DigestedFile, readDigest, smallBytes } from './read-digest.js';
+import { type FoundFile, resolveRoot, walk } from './walk.js';
+
+const sliceMs = 20;
+const defaultConcurrency = 4;
+
+/**
+ * Describes the tree at `path`; a symbolic link there is followed, none within is.
+ * @throws StagingNotFound, StagingNotADirectory, UnreadableFile, FileChangedWhileRead, NameNotUtf8,
+ *   PathTooLong, UnsupportedFileType; all of them name the path
+ */
+export async function scanTree(path: string, options: ScanOptions): Promise<ScanResult> {
+  const startedAtMs = Date.now();
+  const root = resolveRoot(path);
+  const pause = timeSlice(sliceMs);
+  const lanes = new Lanes(options.concurrency ?? defaultConcurrency);
+  const entries: TreeEntry[] = [];
+  const cache = new Map<string, CachedFile>();
+  let filesRead = 0;
+  let bytesRead = 0;
+
+  const keep = ({ file, digest }: DigestedFile) => {
+    entries.push(entryOf(file, digest));
+    if (isSettled(file.identity, startedAtMs)) cache.set(file.path, { ...file.identity, digest });
+  };
+  const read = async (found: FoundFile) => {
+    const digested = await readDigest(root, found);
+    if (!digested) return;
+    filesRead++;
+    bytesRead += digested.file.identity.sizeBytes;
+    keep(digested);
+  };
+
+  const large: FoundFile[] = [];
+  for (const entry of await walk(root, options.rules, pause)) {
+    const turn = pause();
+    if (turn) await turn;
+    if (entry.type !== 'file') {
+      entries.push(entry);
+      continue;
+    }
+    const known = options.previous?.get(entry.path);
+    if (known && isSameFile(known, entry.identity)) keep({ file: entry, digest: known.digest });
+    else if (entry.identity.sizeBytes > smallBytes) large.push(entry);
+    else await read(entry);
+  }
+  await Promise.all(large.map((file) => lanes.run(() => read(file))));
+  entries.sort((a, b) => comparePaths(a.path, b.path));
+  return { root, manifest: entries, cache, filesRead, bytesRead };
+}
+
+function entryOf(file: FoundFile, digest: string): FileEntry {
+  const { sizeBytes, mtimeMs } = file.identity;
+  const { path, mode } = file;
+  return { type: 'file', path, mode, sizeBytes, mtimeMs: Math.floor(mtimeMs), digest };
+}

@@ -1,0 +1,101 @@
+/** What a file's content is like: hashes of the chunks that its content cuts it into. */
+export type Sketch = readonly number[];
+
+/** Smaller content says too little about itself. */
+export const smallestSketchedBytes = 2048;
+/** As many of its chunks as speak for a file. */
+const features = 64;
+/** Part of the features that similar files share at least. */
+const enoughShared = 0.04;
+const smallestChunkBytes = 64;
+/** One byte in 512 ends a chunk. */
+const cutMask = 0x1ff << 20;
+const multiplier = 0x01000193;
+
+/** One random number per byte value; the same in every process. */
+const gear = Int32Array.from({ length: 256 }, (_, byte) => {
+  let word = Math.imul(byte + 1, 0x9e3779b1);
+  word = Math.imul(word ^ (word >>> 15), 0x85ebca6b);
+  word = Math.imul(word ^ (word >>> 13), 0xc2b2ae35);
+  return word ^ (word >>> 16);
+});
+
+/** The smallest hashes of a file's chunks: files that share content share some of them. */
+export function sketchOf(bytes: Uint8Array): Sketch {
+  const smallest = new SmallestNumbers(features);
+  let cut = 0;
+  let hash = 0;
+  let start = 0;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] as number;
+    cut = ((cut << 1) + (gear[byte] as number)) | 0;
+    hash = (Math.imul(hash, multiplier) + byte) | 0;
+    if ((cut & cutMask) !== 0 || at - start < smallestChunkBytes) continue;
+    smallest.add(scrambled(hash));
+    hash = 0;
+    start = at + 1;
+  }
+  if (start < bytes.length) smallest.add(scrambled(hash));
+  return smallest.sorted();
+}
+
+/** Finds the file that shares the most features. */
+export class SimilarFiles<F> {
+  private readonly byFeature = new Map<number, F[]>();
+
+  add(file: F, sketch: Sketch): void {
+    for (const feature of sketch) {
+      const files = this.byFeature.get(feature);
+      if (files) files.push(file);
+      else this.byFeature.set(feature, [file]);
+    }
+  }
+
+  /** The most similar of the files that were added, the first of equals, if one is similar. */
+  mostSimilar(sketch: Sketch): F | undefined {
+    const shared = new Map<F, number>();
+    for (const feature of sketch) {
+      for (const file of this.byFeature.get(feature) ?? []) {
+        shared.set(file, (shared.get(file) ?? 0) + 1);
+      }
+    }
+    let best: F | undefined;
+    let most = Math.max(2, sketch.length * enoughShared);
+    for (const [file, count] of shared) {
+      if (count < most || (count === most && best !== undefined)) continue;
+      best = file;
+      most = count;
+    }
+    return best;
+  }
+}
+
+/** Different numbers, the smallest of all that were added. */
+class SmallestNumbers {
+  private readonly numbers = new Set<number>();
+  private largest = -1;
+
+  constructor(private readonly most: number) {}
+
+  add(number: number): void {
+    if (this.numbers.has(number)) return;
+    if (this.numbers.size < this.most) {
+      this.numbers.add(number);
+      this.largest = Math.max(this.largest, number);
+      return;
+    }
+    if (number > this.largest) return;
+    this.numbers.delete(this.largest);
+    this.numbers.add(number);
+    this.largest = Math.max(...this.numbers);
+  }
+
+  sorted(): number[] {
+    return [...this.numbers].sort((a, b) => a - b);
+  }
+}
+
+function scrambled(hash: number): number {
+  const once = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  return (once ^ (once >>> 13)) >>> 0;
+}
