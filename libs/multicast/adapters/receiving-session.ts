@@ -1,0 +1,222 @@
+import type { Cancel } from '#libs/clock/clock.js';
+import type { SessionAnnouncement } from '#libs/contracts/index.js';
+import type { ContentCipher } from '../content-cipher.js';
+import type { UdpAddress } from '../control-port.js';
+import type { DataFrame } from '../data-frame.js';
+import { framesOfBatch, type Geometry, geometryOf, rangeOfRun } from '../geometry.js';
+import { ParityCodec } from '../kernels/parity.js';
+import { missingFramesMessage, type NeedReport, nothingNeeded } from '../missing-frames.js';
+import { receiverWakeAtMs, stepReceiver } from '../receiver.js';
+import {
+  initialReceiver,
+  type ReceiverEffect,
+  type ReceiverInput,
+  type ReceiverState,
+} from '../receiver-state.js';
+import type { SessionSink } from '../session.js';
+import { UnitBuffer } from '../unit-buffer.js';
+import { isSoundUnit } from '../units.js';
+import type { SessionReceiverOptions } from './session-receiver-options.js';
+
+/** Frames that are kept while the sink opens. */
+const earlyBytes = 4 * 2 ** 20;
+
+/** A session with its sink open. */
+interface Open {
+  state: ReceiverState;
+  readonly sink: SessionSink;
+  readonly buffer: UnitBuffer;
+}
+
+/** One session of a member: runs the receiver's machine and does what it asks for. */
+export class ReceivingSession {
+  private readonly geometry: Geometry;
+  private readonly session: string;
+  private readonly cipher?: ContentCipher;
+  private readonly stopHearing: () => void;
+  private readonly opening: Promise<void>;
+  private early: DataFrame[] = [];
+  private codec?: ParityCodec;
+  private open?: Open;
+  private hasFailed = false;
+  private timer: Cancel = () => undefined;
+  private ending: Promise<void> = Promise.resolve();
+
+  /** @throws ImpossibleSession */
+  constructor(
+    private readonly options: SessionReceiverOptions,
+    private announcement: SessionAnnouncement,
+    private leader: UdpAddress,
+    /** Told once; `answersOn`: the leader may ask again and is to be answered by this session. */
+    private readonly onOver: (session: ReceivingSession, answersOn: boolean) => void,
+  ) {
+    const { containerBytes, headBytes, frameBytes, sessionId } = announcement;
+    this.geometry = geometryOf(Number(containerBytes), headBytes, frameBytes);
+    this.session = Buffer.from(sessionId).toString('hex');
+    if (announcement.dataPort === 0) {
+      this.stopHearing = () => undefined;
+    } else {
+      const data = options.openData(announcement);
+      this.cipher = data.cipherFor?.(announcement.containerDigest);
+      this.stopHearing = data.onFrame((frame) => this.heard(frame));
+    }
+    this.opening = this.begin();
+  }
+
+  announced(announcement: SessionAnnouncement, leader: UdpAddress): void {
+    const isOther = leader.address !== this.leader.address || leader.port !== this.leader.port;
+    // Two leaders may send the same container; one that does not count on this node cannot end it.
+    if (isOther && !announcement.participants.includes(this.options.node)) return;
+    this.announcement = announcement;
+    this.leader = leader;
+    if (this.hasFailed && announcement.passEnded) this.askForUnicast();
+    else this.step({ type: 'announced', ...announcement });
+  }
+
+  async close(): Promise<void> {
+    this.stopHearing();
+    await this.opening;
+    this.step({ type: 'stop', reason: 'closed' });
+    this.timer();
+    await this.ending;
+  }
+
+  /** Ends it, unless all has arrived. @returns whether something has to come another way */
+  async giveWay(): Promise<boolean> {
+    await this.opening;
+    if (this.open && this.open.state.situation !== 'collecting') return false;
+    await this.close();
+    return true;
+  }
+
+  private async begin(): Promise<void> {
+    const { openSink, node, random, clock } = this.options;
+    try {
+      const sink = await openSink(this.announcement);
+      const config = { node, random, geometry: this.geometry };
+      const [state, effects] = initialReceiver(config, sink.held, clock.nowMs());
+      this.open = { state, sink, buffer: new UnitBuffer(this.geometry, sink, this.cipher) };
+      for (const effect of effects) this.perform(effect);
+    } catch {
+      this.hasFailed = true;
+      this.over(true);
+      this.askForUnicast();
+      return;
+    }
+    this.step({ type: 'announced', ...this.announcement });
+    for (const frame of this.early) this.take(frame);
+    this.early = [];
+  }
+
+  /** A frame of any session; its content is good until this returns. */
+  heard(frame: DataFrame): void {
+    if (frame.session !== this.session) return;
+    if (this.open?.buffer.hasRoom) this.take(frame);
+    if (this.open || this.early.length * this.geometry.frameBytes >= earlyBytes) return;
+    this.early.push({ ...frame, content: Uint8Array.from(frame.content) });
+  }
+
+  private take({ number, pass, repair, content }: DataFrame): void {
+    if (repair === 0) this.step({ type: 'frame', pass, sequence: number, content });
+    else this.step({ type: 'repair-frame', pass, batch: number, index: repair - 1, content });
+  }
+
+  private step(input: ReceiverInput): void {
+    if (!this.open) return;
+    const { clock } = this.options;
+    const [state, effects] = stepReceiver(this.open.state, input, clock.nowMs());
+    const before = receiverWakeAtMs(this.open.state);
+    this.open.state = state;
+    for (const effect of effects) this.perform(effect);
+    const wakeAtMs = receiverWakeAtMs(this.open.state);
+    // Frames only put the time off: the timer that runs finds out when it fires.
+    const isFrame = input.type === 'frame' || input.type === 'repair-frame';
+    if (isFrame && before !== undefined && (wakeAtMs ?? 0) >= before) return;
+    this.timer();
+    if (wakeAtMs === undefined) return;
+    const delayMs = Math.max(0, wakeAtMs - clock.nowMs());
+    this.timer = clock.schedule(delayMs, () => this.step({ type: 'tick' }));
+  }
+
+  private perform(effect: ReceiverEffect): void {
+    const { open } = this;
+    if (!open) return;
+    switch (effect.type) {
+      case 'write':
+        this.guarded(open.buffer.put(effect));
+        break;
+      case 'mend':
+        this.guarded(this.mend(open, effect.batch));
+        break;
+      case 'verify':
+        this.guarded(this.verify(open, effect.unit));
+        break;
+      case 'report':
+        this.report(effect);
+        break;
+      case 'finish':
+        this.ending = this.finish(open);
+        this.guarded(this.ending);
+        break;
+      case 'stopped':
+        this.over(effect.reason === 'unicast' || effect.reason === 'failed');
+        this.ending = open.buffer.settled().then(() => open.sink.stopped(effect.reason));
+        this.ending.catch(() => undefined);
+        break;
+    }
+  }
+
+  private async verify(open: Open, unit: number): Promise<void> {
+    const isSound = await open.buffer.verify(unit);
+    this.step({ type: 'verified', unit, isSound });
+  }
+
+  private async mend({ state: { geometry, units, repair }, buffer }: Open, batch: number) {
+    const run = framesOfBatch(geometry, batch);
+    const isSound = (unit: number) => isSoundUnit(units, unit);
+    const present = () =>
+      new Set(
+        Array.from({ length: run.count }, (_, frame) => frame).filter((frame) =>
+          units.frames.has(run.first + frame),
+        ),
+      );
+    this.codec ??= new ParityCodec(geometry.batchFrames, geometry.frameBytes);
+    const { codec } = this;
+    const range = rangeOfRun(geometry, run);
+    const mended = await buffer.read(range, isSound, present, (bytes, there) => {
+      const shape = { frameCount: run.count, frameBytes: geometry.frameBytes, bytes };
+      const parity = [...(repair.stash.get(batch)?.values() ?? [])];
+      return codec.decode(shape, (frame) => there.has(frame), parity);
+    });
+    const frames = new Map([...(mended ?? [])].map(([frame, part]) => [run.first + frame, part]));
+    this.step({ type: 'mended', batch, frames });
+  }
+
+  private async finish(open: Open): Promise<void> {
+    this.stopHearing();
+    await open.buffer.settled();
+    await open.sink.done();
+    this.step({ type: 'done' });
+    this.onOver(this, true);
+  }
+
+  /** A sink that fails ends the session here; the leader is asked for unicast. */
+  private guarded(work: Promise<void> | undefined): void {
+    work?.catch(() => this.step({ type: 'stop', reason: 'failed' }));
+  }
+
+  private over(answersOn: boolean): void {
+    this.stopHearing();
+    this.onOver(this, answersOn);
+  }
+
+  private report(report: NeedReport): void {
+    const { control, node } = this.options;
+    control.send(missingFramesMessage(node, this.announcement.sessionId, report), this.leader);
+  }
+
+  private askForUnicast(): void {
+    const { pass } = this.announcement;
+    this.report({ ...nothingNeeded, pass, missingTotal: 1, unicastWanted: true });
+  }
+}

@@ -1,0 +1,212 @@
+import { create } from '@bufbuild/protobuf';
+import type { Cancel, Clock } from '#libs/clock/clock.js';
+import {
+  type ControlMessage,
+  ControlMessageSchema,
+  type SessionAnnouncement,
+  SessionAnnouncementSchema,
+} from '#libs/contracts/index.js';
+import type { ContentCipher } from '../content-cipher.js';
+import type { ControlPort, ReceivedControl, UdpAddress } from '../control-port.js';
+import { dataHeader } from '../data-frame.js';
+import type { DataChannel, DataSender } from '../data-port.js';
+import type { FrameRun } from '../frame-set.js';
+import { frameRange, framesOfBatch, type Geometry, geometryOf, rangeOfRun } from '../geometry.js';
+import { ParityCodec } from '../kernels/parity.js';
+import { neededIn } from '../missing-frames.js';
+import type { PassItem } from '../pass-plan.js';
+import { shortHash } from '../sealed-frame.js';
+import {
+  initialSender,
+  type SenderEffect,
+  type SenderInput,
+  type SenderState,
+  stepSender,
+} from '../sender.js';
+import { newPace } from '../sender-pace.js';
+import {
+  type ByteRange,
+  inlineBytes,
+  type SessionOutcome,
+  type SessionSubject,
+} from '../session.js';
+import { inlineFrameBytes, inlineSender } from './inline-sender.js';
+
+/** A member that is to receive the container. */
+export interface Participant {
+  readonly node: string;
+  /** Its unicast control address. */
+  readonly address: UdpAddress;
+}
+
+export interface SendSessionOptions {
+  readonly control: ControlPort;
+  readonly data: DataChannel;
+  readonly clock: Clock;
+  readonly subject: SessionSubject;
+  readonly participants: readonly Participant[];
+  /** Exactly `length` bytes of the container from `offset`. */
+  readonly read: (offset: number, length: number) => Uint8Array | Promise<Uint8Array>;
+  /** So many complete participants suffice: the others are left to unicast. Without: all. */
+  readonly quorum?: number;
+  /** Told each announcement: the newest one belongs into Leader Alive while the session runs. */
+  readonly onAnnouncement?: (announcement: SessionAnnouncement) => void;
+}
+
+/**
+ * Sends a container to the participants; resolves when each has it or is left to unicast.
+ * @throws ImpossibleSession and whatever `read` throws
+ */
+export async function sendSession(options: SendSessionOptions): Promise<SessionOutcome> {
+  const isInline = options.subject.containerBytes <= inlineBytes;
+  const sender = isInline ? inlineSender(options.control) : await options.data.openSender();
+  try {
+    return await new Promise<SessionOutcome>((resolve, reject) => {
+      new SendingSession(options, sender, resolve, reject).start();
+    });
+  } finally {
+    sender.close();
+  }
+}
+
+type RepairItem = Extract<PassItem, { type: 'repair' }>;
+
+class SendingSession {
+  private readonly geometry: Geometry;
+  private readonly isInline: boolean;
+  private readonly cipher?: ContentCipher;
+  private codec?: ParityCodec;
+  private readonly sessionId: Uint8Array;
+  private readonly addresses: ReadonlyMap<string, UdpAddress>;
+  private readonly stopListening: () => void;
+  private state: SenderState;
+  private timer: Cancel = () => undefined;
+
+  constructor(
+    private readonly options: SendSessionOptions,
+    private readonly sender: DataSender,
+    private readonly resolve: (outcome: SessionOutcome) => void,
+    private readonly reject: (error: unknown) => void,
+  ) {
+    const { subject, data, participants, clock, control } = options;
+    this.isInline = subject.containerBytes <= inlineBytes;
+    const frameBytes = this.isInline ? inlineFrameBytes : data.frameBytes;
+    this.geometry = geometryOf(subject.containerBytes, subject.headBytes, frameBytes);
+    if (!this.isInline) this.cipher = data.cipherFor?.(subject.containerDigest);
+    this.sessionId = subject.containerDigest.subarray(0, 8);
+    this.addresses = new Map(participants.map(({ node, address }) => [node, address]));
+    const pace = newPace(sender, clock.nowMs());
+    this.state = initialSender(this.geometry, [...this.addresses.keys()], pace, options.quorum);
+    this.stopListening = control.onMessage((received) => this.heard(received));
+  }
+
+  start(): void {
+    this.step({ type: 'start' });
+  }
+
+  private step(input: SenderInput): void {
+    const { clock } = this.options;
+    const [state, effects] = stepSender(this.state, input, clock.nowMs());
+    this.state = state;
+    this.timer();
+    if (state.wakeAtMs !== undefined) {
+      const delayMs = Math.max(0, state.wakeAtMs - clock.nowMs());
+      this.timer = clock.schedule(delayMs, () => this.step({ type: 'tick' }));
+    }
+    for (const effect of effects) this.perform(effect);
+  }
+
+  private perform(effect: SenderEffect): void {
+    switch (effect.type) {
+      case 'announce':
+        this.announce(effect);
+        break;
+      case 'send':
+        this.send(effect.pass, effect.items).then(
+          () => this.step({ type: 'sent' }),
+          (error: unknown) => this.end(() => this.reject(error)),
+        );
+        break;
+      case 'finished':
+        this.end(() => this.resolve(effect.outcome));
+    }
+  }
+
+  private end(settle: () => void): void {
+    this.timer();
+    this.stopListening();
+    settle();
+  }
+
+  private announce(effect: Extract<SenderEffect, { type: 'announce' }>): void {
+    const { control, data, subject } = this.options;
+    const announcement = create(SessionAnnouncementSchema, {
+      sessionId: this.sessionId,
+      assignmentId: subject.assignmentId,
+      containerDigest: subject.containerDigest,
+      containerBytes: BigInt(subject.containerBytes),
+      headBytes: subject.headBytes,
+      frameBytes: this.geometry.frameBytes,
+      rateBytesPerS: BigInt(effect.rateBytesPerS),
+      participants: [...effect.participants],
+      dataAddress: this.isInline ? '' : data.address,
+      dataPort: this.isInline ? 0 : data.port,
+      unicastUrl: subject.unicastUrl,
+      pass: effect.pass,
+      passEnded: effect.passEnded,
+    });
+    const message: ControlMessage = create(ControlMessageSchema, {
+      message: { case: 'sessionAnnouncement', value: announcement },
+    });
+    control.broadcast(message);
+    for (const node of effect.unicastTo) {
+      const address = this.addresses.get(node);
+      if (address) control.send(message, address);
+    }
+    this.options.onAnnouncement?.(announcement);
+  }
+
+  private async send(pass: number, items: readonly PassItem[]): Promise<void> {
+    for (const item of items) {
+      if (item.type === 'repair') await this.sendRepair(pass, item);
+      else await this.sendFrames(pass, item);
+    }
+    await this.sender.flushed();
+  }
+
+  private async sendFrames(pass: number, run: FrameRun): Promise<void> {
+    const bytes = await this.hidden(rangeOfRun(this.geometry, run));
+    const start = run.first * this.geometry.frameBytes;
+    for (let number = run.first; number < run.first + run.count; number++) {
+      const { offset, length } = frameRange(this.geometry, number);
+      const content = bytes.subarray(offset - start, offset - start + length);
+      this.sender.send([dataHeader(this.sessionId, { number, pass, repair: 0 }), content]);
+    }
+  }
+
+  private async sendRepair(pass: number, item: RepairItem): Promise<void> {
+    const { frameBytes, batchFrames } = this.geometry;
+    const run = framesOfBatch(this.geometry, item.batch);
+    const bytes = await this.hidden(rangeOfRun(this.geometry, run));
+    this.codec ??= new ParityCodec(batchFrames, frameBytes);
+    const batch = { frameCount: run.count, frameBytes, bytes };
+    for (const [at, content] of this.codec.encode(batch, item.first, item.count).entries()) {
+      const repair = item.first + at + 1;
+      this.sender.send([dataHeader(this.sessionId, { number: item.batch, pass, repair }), content]);
+    }
+  }
+
+  /** Bytes of the container as they go over the network. */
+  private async hidden({ offset, length }: ByteRange): Promise<Uint8Array> {
+    const bytes = await this.options.read(offset, length);
+    return this.cipher?.apply(offset, bytes) ?? bytes;
+  }
+
+  private heard({ message: { message }, sender }: ReceivedControl): void {
+    if (message.case !== 'missingFrames') return;
+    const { sessionId, needed, node } = message.value;
+    if (Buffer.compare(sessionId, this.sessionId) !== 0) return;
+    if (shortHash(node).toString('hex') !== sender) return;
+    this.step({ type: 'report', ...message.value, needed: neededIn(needed) });
+  }
+}
