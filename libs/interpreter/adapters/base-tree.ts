@@ -1,0 +1,144 @@
+import {
+  closeSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  fstatSync,
+  linkSync,
+  lstatSync,
+  openSync,
+  readSync,
+  rmSync,
+  type Stats,
+} from 'node:fs';
+import type { FileEntry } from '#libs/content-store/manifest.js';
+import { DamagedBase } from '../errors.js';
+import { ConfinedTree } from './confined-tree.js';
+import { setStatus } from './new-file.js';
+
+const chunkBytes = 1_048_576;
+const { COPYFILE_EXCL, COPYFILE_FICLONE_FORCE, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
+const cannotLink = new Set(['EXDEV', 'EMLINK', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
+
+/** The version that a new one is made from; its files are only read. */
+export class BaseTree {
+  private readonly tree: ConfinedTree;
+  private readonly pristine?: ConfinedTree;
+  private way: 'reflink' | 'link' | undefined;
+
+  /** @param pristine where the signed content of files is that applications may write */
+  constructor(directory: string, pristine: string) {
+    this.tree = new ConfinedTree(directory);
+    if (existsSync(pristine)) this.pristine = new ConfinedTree(pristine);
+  }
+
+  /**
+   * Gives `path` the base file's content, mode and time without copying: by a reflink where the
+   * file system can, else by a hard link. False: it must be copied.
+   * @param mode that the new file must have
+   * @throws DamagedBase when the base file is not what its manifest says
+   */
+  share(file: FileEntry, path: string, mode: number): boolean {
+    const source = this.tree.entry(file.path);
+    if (this.way !== 'link') {
+      if (this.reflink(file, source, path, mode)) return true;
+      // One attempt tells for the whole version.
+      rmSync(path, { force: true });
+      this.way = 'link';
+    }
+    try {
+      linkSync(source, path);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT') throw new DamagedBase(file.path, 'it is gone', { cause: error });
+      if (cannotLink.has(code ?? '')) return false;
+      throw error;
+    }
+    // What was linked is looked at, not what had the name before.
+    const stats = lstatSync(path);
+    check(file, stats);
+    if ((stats.mode & 0o7777) === mode) return true;
+    rmSync(path);
+    return false;
+  }
+
+  /** All bytes of a file. @throws DamagedBase */
+  read(file: FileEntry): Uint8Array {
+    const bytes = Buffer.allocUnsafe(file.sizeBytes);
+    let done = 0;
+    for (const chunk of this.range(file, 0, file.sizeBytes)) {
+      bytes.set(chunk, done);
+      done += chunk.length;
+    }
+    return bytes;
+  }
+
+  /** Bytes of a file in pieces. A piece is valid until the next is taken. @throws DamagedBase */
+  *range(file: FileEntry, offset: number, length: number): Generator<Uint8Array> {
+    const fd = this.open(file);
+    try {
+      const stats = fstatSync(fd);
+      if (!stats.isFile() || stats.size !== file.sizeBytes) check(file, stats);
+      const buffer = Buffer.allocUnsafe(Math.min(length, chunkBytes));
+      for (let done = 0; done < length; ) {
+        const wanted = Math.min(buffer.length, length - done);
+        const count = readSync(fd, buffer, 0, wanted, offset + done);
+        if (count === 0) throw new DamagedBase(file.path, 'it ends too early');
+        yield buffer.subarray(0, count);
+        done += count;
+      }
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  close(): void {
+    this.tree.close();
+    this.pristine?.close();
+  }
+
+  private open(file: FileEntry): number {
+    try {
+      const copy = this.pristine?.entry(file.digest);
+      const path = copy && existsSync(copy) ? copy : this.tree.entry(file.path);
+      return openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'ENOENT' && code !== 'ELOOP') throw error;
+      throw new DamagedBase(file.path, 'it is no file', { cause: error });
+    }
+  }
+
+  private reflink(file: FileEntry, source: string, path: string, mode: number): boolean {
+    if (!lstatSync(source).isFile()) throw new DamagedBase(file.path, 'it is no file');
+    if (!tryTo(() => copyFileSync(source, path, COPYFILE_EXCL | COPYFILE_FICLONE_FORCE))) {
+      return false;
+    }
+    this.way = 'reflink';
+    check(file, lstatSync(source));
+    setStatus(path, mode, file.mtimeMs);
+    return true;
+  }
+}
+
+function check(file: FileEntry, stats: Stats): void {
+  const { sizeBytes, mtimeMs } = file;
+  if (!stats.isFile()) throw new DamagedBase(file.path, 'it is no file');
+  if (stats.size !== sizeBytes) throw new DamagedBase(file.path, `it has ${stats.size} bytes`);
+  const mode = stats.mode & 0o7777;
+  const signedModes = [file.mode, readOnlyMode(file.mode)];
+  if (!signedModes.includes(mode)) throw new DamagedBase(file.path, 'it has another mode');
+  if (Math.round(stats.mtimeMs) !== mtimeMs) throw new DamagedBase(file.path, 'it was changed');
+}
+
+/** What a version keeps of a mode where nobody may write into versions. */
+export const readOnlyMode = (mode: number): number => mode & 0o555;
+
+function tryTo(action: () => void): boolean {
+  try {
+    action();
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,38 @@
+import { closeSync, fsyncSync, lstatSync, mkdirSync, openSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import { UnsafeDirectory } from '../errors.js';
+import { type SiteLayout, type SiteLocation, siteLayout } from '../site-layout.js';
+
+/**
+ * Resolves the agent's root once and makes the site's own directories, none of which may be a link.
+ * @throws UnsafeDirectory
+ */
+export function openSite({ root, site }: SiteLocation): SiteLayout {
+  mkdirSync(root, { recursive: true });
+  const resolved = realpathSync(root);
+  const layout = siteLayout({ root: resolved, site });
+  for (const path of [join(resolved, 'sites'), layout.directory, layout.versions]) {
+    makeDirectory(path);
+  }
+  return layout;
+}
+
+/** Makes new names in a directory durable. */
+export function syncDirectory(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, 0o755);
+    syncDirectory(join(path, '..'));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  if (!lstatSync(path).isDirectory()) throw new UnsafeDirectory(path, 'is not a directory');
+}

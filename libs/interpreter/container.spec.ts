@@ -1,0 +1,102 @@
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { compileAssignment } from '#libs/assignment/compile.js';
+import { defaultLargestInMemoryBytes } from '#libs/assignment/encoding-policy.js';
+import { compressedFormats } from '#libs/assignment/never-compress.js';
+import { openContainer, openData, streamCommands } from '#libs/assignment/reader.js';
+import { writeAssignment } from '#libs/assignment/writer.js';
+import { memoryContentStore } from '#libs/content-store/adapters/memory-store.js';
+import {
+  comparePaths,
+  emptyManifest,
+  type Manifest,
+  type TreeEntry,
+  treeDigest,
+} from '#libs/content-store/manifest.js';
+import { diffManifests } from '#libs/delta/diff.js';
+import { generatePrivateKeyPem, signingKeyFromPem } from '#libs/keys/ed25519.js';
+import { probeNative } from '#libs/native/capabilities.js';
+import { syncfs } from '#libs/native/syncfs.js';
+import { decompressWithPrefix } from '#libs/native/zstd.js';
+import { seededRandom } from '#libs/testkit/seeded-random.js';
+import { prepare } from './prepare.js';
+import { directory, file, symlink, testTimeMs } from './test-commands.js';
+import { TestSite } from './test-site.js';
+import { digestOfTree } from './verify.js';
+
+const key = signingKeyFromPem(generatePrivateKeyPem());
+const trust = { keys: [key.publicKey], threshold: 1 };
+const store = memoryContentStore();
+let disk: TestSite;
+
+beforeEach(() => {
+  disk = new TestSite();
+  disk.ports = { ...disk.ports, syncFilesystem: syncfs, decodePatch: decompressWithPrefix };
+});
+afterEach(() => disk.remove());
+
+/** Everything between two manifests: difference, compilation, container, interpreter. */
+async function publish(base: Manifest, result: Manifest, sequence: number) {
+  const difference = diffManifests(base, result);
+  const path = join(disk.root, 'container');
+  const dataPath = `${path}.data`;
+  const policy = {
+    neverCompress: compressedFormats,
+    capabilities: probeNative(),
+    largestInMemoryBytes: defaultLargestInMemoryBytes,
+  };
+  const { commands } = await compileAssignment(difference, store, policy, dataPath);
+  const header = {
+    site: 'www',
+    sequence: BigInt(sequence),
+    assignmentId: `assignment-${sequence}`,
+    part: 1,
+    parts: 1,
+    agentType: 'posix/1',
+    baseTreeDigest: base.length > 0 ? Buffer.from(treeDigest(base), 'hex') : new Uint8Array(),
+    resultTreeDigest: Buffer.from(treeDigest(result), 'hex'),
+    diskNeededBytes: BigInt(difference.diskNeededBytes),
+  };
+  await writeAssignment({ path, header, commands, data: dataPath, keys: [key] });
+  const head = await openContainer(path, trust);
+  const data = await openData(path, head);
+  try {
+    const input = { head, commands: streamCommands(path, head), data };
+    return await prepare({ root: disk.root, site: 'www', ...input }, disk.ports);
+  } finally {
+    await data.close();
+  }
+}
+
+/** A tree whose small, large, equal and linked files change from one number to the next. */
+async function tree(number: number): Promise<Manifest> {
+  const random = seededRandom(7);
+  const noise = Buffer.from(Array.from({ length: 300_000 }, () => random() * 256));
+  noise.fill(number, 1000 * number, 1000 * number + 50);
+  const entries: TreeEntry[] = [directory('a'), directory('a/b', number % 2 ? 0o755 : 0o700)];
+  const add = async (path: string, content: Buffer | string, mode = 0o644) => {
+    await store.write(Buffer.from(content as string));
+    entries.push(file(path, content, mode));
+  };
+  await add('a/noise', noise);
+  await add('a/text', 'line of text\n'.repeat(2000 + number));
+  await add(`a/b/moves-${number}`, 'what is renamed each time');
+  await add('same', 'same', number === 2 ? 0o600 : 0o644);
+  await add('empty', '');
+  if (number % 2) await add('kind', 'a file');
+  else entries.push(symlink('kind', 'same'));
+  const timed = { ...file('time', 'time'), mtimeMs: testTimeMs + number } as TreeEntry;
+  await store.write(Buffer.from('time'));
+  return [...entries, timed].sort((a, b) => comparePaths(a.path, b.path));
+}
+
+it('prepares from signed containers exactly the trees that were compiled', async () => {
+  let base = emptyManifest;
+  for (const number of [1, 2, 3]) {
+    const result = await tree(number);
+    const prepared = await publish(base, result, number);
+    expect(prepared.treeDigest).toBe(treeDigest(result));
+    expect(await digestOfTree(disk.version(number))).toBe(treeDigest(result));
+    base = result;
+  }
+});

@@ -1,0 +1,178 @@
+import { createHash } from 'node:crypto';
+import type { FileEntry } from '#libs/content-store/manifest.js';
+import { Compression, PatchEncoding } from '#libs/contracts/index.js';
+import { WrongContent } from './errors.js';
+import { literalBytes } from './patch-operations.js';
+import type { Origin } from './planned-tree.js';
+import type { ContentSource, InterpreterPorts } from './ports.js';
+
+/** Content up to this size is taken in one piece. */
+export const smallBytes = 262_144;
+
+/** Reads files of the base. */
+export interface BaseReader {
+  read(file: FileEntry): Uint8Array;
+  range(file: FileEntry, offset: number, length: number): Iterable<Uint8Array>;
+}
+
+export interface ContentContext {
+  readonly data: ContentSource;
+  readonly base: BaseReader;
+  readonly decodePatch: InterpreterPorts['decodePatch'];
+}
+
+/** The bytes of a planned file, in pieces that are valid until the next is taken. */
+export async function* contentOf(
+  entry: FileEntry,
+  origin: Origin,
+  context: ContentContext,
+): AsyncGenerator<Uint8Array> {
+  switch (origin.kind) {
+    case 'base':
+      yield* context.base.range(origin.file, 0, origin.file.sizeBytes);
+      return;
+    case 'bytes':
+      yield origin.bytes;
+      return;
+    case 'data':
+      if (origin.data && entry.sizeBytes > 0) yield* slicePieces(origin.data, entry, context);
+      return;
+    case 'patch':
+      yield* patched(entry, origin, context);
+  }
+}
+
+async function* patched(entry: FileEntry, origin: PatchOrigin, context: ContentContext) {
+  switch (origin.encoding) {
+    case PatchEncoding.OPERATIONS:
+    case PatchEncoding.DIFFERENCE:
+      yield* operated(origin, context);
+      break;
+    case PatchEncoding.ZSTD_SEGMENTS:
+      yield* segments(origin, context);
+      break;
+    default:
+      yield await decoded(entry, origin, context);
+  }
+}
+
+/** All bytes of a file, which must be those that were signed. @throws WrongContent */
+export async function readContent(
+  entry: FileEntry,
+  origin: Origin,
+  context: ContentContext,
+): Promise<Uint8Array> {
+  const pieces: Buffer[] = [];
+  for await (const piece of contentOf(entry, origin, context)) pieces.push(Buffer.from(piece));
+  const bytes = Buffer.concat(pieces);
+  const digest = createHash('sha256').update(bytes).digest('hex');
+  if (digest !== entry.digest) throw new WrongContent(entry.path, `has the digest ${digest}`);
+  return bytes;
+}
+
+type PatchOrigin = Extract<Origin, { kind: 'patch' }>;
+type Slice = NonNullable<PatchOrigin['data']>;
+
+async function* slicePieces(
+  data: Slice,
+  { sizeBytes }: FileEntry,
+  { data: source }: ContentContext,
+) {
+  if (sizeBytes <= smallBytes) yield await source.read(data, sizeBytes);
+  else yield* source.stream(data, sizeBytes);
+}
+
+async function* operated(origin: PatchOrigin, { base, data }: ContentContext) {
+  const literals = literalBytes(origin.encoding, origin.operations);
+  const source =
+    origin.data && literals > 0n ? data.stream(origin.data, Number(literals)) : nothing();
+  const reader = new PieceReader(source);
+  try {
+    for (const { copyOffset, copyLength, literalLength } of origin.operations) {
+      const copied = base.range(origin.base, Number(copyOffset), Number(copyLength));
+      if (origin.encoding === PatchEncoding.DIFFERENCE) yield* changed(copied, reader);
+      else yield* copied;
+      yield* reader.take(Number(literalLength));
+    }
+  } finally {
+    await reader.close();
+  }
+}
+
+/** Bytes of the base, each changed by what the difference says. */
+async function* changed(copied: Iterable<Uint8Array>, differences: PieceReader) {
+  for (const piece of copied) {
+    let at = 0;
+    for await (const difference of differences.take(piece.length)) {
+      const result = new Uint8Array(difference.length);
+      for (let i = 0; i < result.length; i++) {
+        result[i] = (piece[at + i] as number) + (difference[i] as number);
+      }
+      yield result;
+      at += difference.length;
+    }
+  }
+}
+
+/** Segment by segment, so that a large file never is in memory as a whole. */
+async function* segments(origin: PatchOrigin, { base, data, decodePatch }: ContentContext) {
+  if (!origin.data) return;
+  let offset = origin.data.offset;
+  for (const { copyOffset, copyLength, literalLength, resultLength } of origin.operations) {
+    const slice = { ...origin.data, offset, length: literalLength };
+    const frame = await data.read(slice, Number(literalLength));
+    const length = Number(copyLength);
+    const prefix = joined(base.range(origin.base, Number(copyOffset), length), length);
+    yield await decodePatch(frame, prefix, Number(resultLength));
+    offset += literalLength;
+  }
+}
+
+/** Pieces that are valid until the next is taken, in one. */
+function joined(pieces: Iterable<Uint8Array>, sizeBytes: number): Uint8Array {
+  const bytes = new Uint8Array(sizeBytes);
+  let filled = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, filled);
+    filled += piece.length;
+  }
+  return bytes;
+}
+
+async function decoded(entry: FileEntry, origin: PatchOrigin, context: ContentContext) {
+  if (!origin.data) throw new Error(`the patch of ${entry.path} has no data`);
+  const frame = { ...origin.data, compression: Compression.NONE };
+  const bytes = await context.data.read(frame, Number(frame.length));
+  return context.decodePatch(bytes, context.base.read(origin.base), entry.sizeBytes);
+}
+
+/** Takes given numbers of bytes from pieces of any size. */
+class PieceReader {
+  private readonly pieces: AsyncIterator<Uint8Array>;
+  private rest: Uint8Array = new Uint8Array();
+
+  constructor(source: AsyncIterable<Uint8Array>) {
+    this.pieces = source[Symbol.asyncIterator]();
+  }
+
+  /** Fewer bytes when the source ends; the file's size tells then. */
+  async *take(length: number): AsyncGenerator<Uint8Array> {
+    for (let left = length; left > 0; ) {
+      if (this.rest.length === 0) {
+        const next = await this.pieces.next();
+        if (next.done) return;
+        this.rest = next.value;
+      }
+      const piece = this.rest.subarray(0, left);
+      this.rest = this.rest.subarray(piece.length);
+      left -= piece.length;
+      if (piece.length > 0) yield piece;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.pieces.return?.();
+  }
+}
+
+async function* nothing(): AsyncGenerator<Uint8Array> {}

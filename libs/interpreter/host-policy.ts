@@ -1,0 +1,151 @@
+import { isAbsolute } from 'node:path';
+import { DomainError } from '#libs/contracts/index.js';
+import type { Hook, Probe, SitePolicy } from './site-policy.js';
+
+/** What this host's administrator allows and wants, by site. `*` holds for every site. */
+export interface HostPolicy {
+  policyOf(site: string): Partial<SitePolicy>;
+}
+
+/** Thrown for a host policy that is not as it should be. */
+export class BadHostPolicy extends DomainError {
+  override readonly name = 'BadHostPolicy';
+  constructor(what: string, options?: ErrorOptions) {
+    const remedy = 'see libs/interpreter/README.md for what host.json may contain';
+    super(`the host policy is wrong: ${what}`, remedy, options);
+  }
+}
+
+const defaultTimeoutMs = 10_000;
+const longestTimeoutMs = 3_600_000;
+const siteFields = new Set([
+  'writable',
+  'versions',
+  'keptVersions',
+  'liveDirectory',
+  'beforeSwitch',
+  'afterSwitch',
+  'probe',
+]);
+
+/** Allows no hook and changes nothing. */
+export const noHostPolicy: HostPolicy = { policyOf: () => ({}) };
+
+/**
+ * Reads the text of `host.json`: `{"hooks": {NAME: {"command": [PROGRAM, ...], "timeoutMs"}},
+ * "sites": {NAME or "*": {...}}}`.
+ * @throws BadHostPolicy
+ */
+export function parseHostPolicy(text: string): HostPolicy {
+  const root = objectOf(parse(text), 'the file');
+  onlyFields(root, new Set(['hooks', 'sites']), 'the file');
+  const hooks = Object.fromEntries(
+    Object.entries(objectOf(root.hooks ?? {}, 'hooks')).map(([name, value]) => [
+      name,
+      hookOf(value, `the hook ${name}`),
+    ]),
+  );
+  const sites = new Map(
+    Object.entries(objectOf(root.sites ?? {}, 'sites')).map(([site, value]) => [
+      site,
+      siteOf(value, hooks, `the site ${site}`),
+    ]),
+  );
+  const general = sites.get('*');
+  return { policyOf: (site) => ({ hooks, ...general, ...sites.get(site) }) };
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function siteOf(value: unknown, hooks: object, where: string): Partial<SitePolicy> {
+  const fields = objectOf(value, where);
+  onlyFields(fields, siteFields, where);
+  const policy: { -readonly [K in keyof SitePolicy]?: SitePolicy[K] } = {};
+  const { writable, versions, keptVersions, liveDirectory, probe } = fields;
+  if (writable !== undefined) policy.writable = textsOf(writable, `${where}: writable`);
+  for (const when of ['beforeSwitch', 'afterSwitch'] as const) {
+    if (fields[when] === undefined) continue;
+    const names = textsOf(fields[when], `${where}: ${when}`);
+    const unknown = names.find((name) => !Object.hasOwn(hooks, name));
+    if (unknown !== undefined) throw new BadHostPolicy(`${where} names no hook with ${unknown}`);
+    policy[when] = names;
+  }
+  if (versions !== undefined) {
+    if (versions !== 'as-signed' && versions !== 'read-only') {
+      throw new BadHostPolicy(`${where}: versions is as-signed or read-only`);
+    }
+    policy.versions = versions;
+  }
+  if (keptVersions !== undefined) {
+    policy.keptVersions = numberOf(keptVersions, 1000, `${where}: keptVersions`);
+  }
+  if (liveDirectory !== undefined) {
+    policy.liveDirectory = absoluteOf(liveDirectory, `${where}: liveDirectory`);
+  }
+  if (probe !== undefined) policy.probe = probeOf(probe, `${where}: probe`);
+  return policy;
+}
+
+function hookOf(value: unknown, where: string): Hook {
+  const fields = objectOf(value, where);
+  onlyFields(fields, new Set(['command', 'timeoutMs']), where);
+  const command = textsOf(fields.command, `${where}: command`);
+  absoluteOf(command[0], `${where}: its program`);
+  return { command, timeoutMs: timeoutOf(fields, where) };
+}
+
+function probeOf(value: unknown, where: string): Probe {
+  const fields = objectOf(value, where);
+  onlyFields(fields, new Set(['url', 'command', 'timeoutMs']), where);
+  const { url } = fields;
+  if (url === undefined) return hookOf(value, where);
+  if (typeof url !== 'string' || !/^https?:\/\//.test(url) || !URL.canParse(url)) {
+    throw new BadHostPolicy(`${where}: url is no address of a web server`);
+  }
+  return { url, timeoutMs: timeoutOf(fields, where) };
+}
+
+function timeoutOf({ timeoutMs }: Fields, where: string): number {
+  if (timeoutMs === undefined) return defaultTimeoutMs;
+  return numberOf(timeoutMs, longestTimeoutMs, `${where}: timeoutMs`);
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new BadHostPolicy((cause as Error).message, { cause });
+  }
+}
+
+function objectOf(value: unknown, where: string): Fields {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields;
+  throw new BadHostPolicy(`${where} is no object`);
+}
+
+function onlyFields(fields: Fields, known: ReadonlySet<string>, where: string): void {
+  const unknown = Object.keys(fields).find((name) => !known.has(name));
+  if (unknown !== undefined) throw new BadHostPolicy(`${where} has an unknown field ${unknown}`);
+}
+
+function textsOf(value: unknown, where: string): string[] {
+  if (!Array.isArray(value) || value.length === 0 || !value.every(isText)) {
+    throw new BadHostPolicy(`${where} is no list of texts`);
+  }
+  return value;
+}
+
+const isText = (value: unknown): value is string =>
+  typeof value === 'string' && value !== '' && !value.includes('\0');
+
+function numberOf(value: unknown, largest: number, where: string): number {
+  if (Number.isInteger(value) && Number(value) >= 0 && Number(value) <= largest) {
+    return Number(value);
+  }
+  throw new BadHostPolicy(`${where} is no whole number up to ${largest}`);
+}
+
+function absoluteOf(value: unknown, where: string): string {
+  if (isText(value) && isAbsolute(value)) return value.replace(/\/+$/, '');
+  throw new BadHostPolicy(`${where} is no absolute path`);
+}

@@ -1,0 +1,149 @@
+import { createHash } from 'node:crypto';
+import { AssignmentRefused } from '#libs/assignment/errors.js';
+import type { TreeEntry } from '#libs/content-store/manifest.js';
+import {
+  comparePaths,
+  type FileEntry,
+  type Manifest,
+  treeDigest,
+} from '#libs/content-store/manifest.js';
+import type { Command } from '#libs/contracts/index.js';
+import { CommandPlayer } from './command-player.js';
+import { setConfigurationValue } from './configuration.js';
+import { IllegalCommand, WrongResult } from './errors.js';
+import type { ConfiguredFile, Origin } from './planned-tree.js';
+import { type DeclaredCaps, defaultPolicy, type PlanPolicy } from './policy.js';
+
+/** How one entry of the new version comes about. `share` gives it the base file's own inode. */
+export type Step =
+  | { readonly kind: 'make'; readonly entry: Exclude<TreeEntry, FileEntry> }
+  | { readonly kind: 'share'; readonly entry: FileEntry; readonly base: FileEntry }
+  | { readonly kind: 'write'; readonly entry: FileEntry; readonly origin: Origin };
+
+/** A step that makes a file. */
+export type FileStep = Exclude<Step, { kind: 'make' }>;
+
+/** Where the bytes of a file come from when they must be written. */
+export const originOf = (step: FileStep): Origin =>
+  step.kind === 'share' ? { kind: 'base', file: step.base } : step.origin;
+
+export interface Plan {
+  readonly result: Manifest;
+  /** One per entry, in the order of manifests: a directory precedes what is in it. */
+  readonly steps: readonly Step[];
+  /** Hooks to be run once the version is live, in this order. */
+  readonly hooks: readonly string[];
+  /** Bytes of the files that get an inode of their own. */
+  readonly writtenBytes: number;
+}
+
+/**
+ * Plays all commands on the base in memory. Touches no disk; nothing may be written before it
+ * returns.
+ * @throws AssignmentRefused `wrong-base`
+ * @throws IllegalCommand for the first illegal command
+ * @throws WrongResult when the outcome is not the signed tree
+ */
+export function planAssignment(
+  base: Manifest,
+  commands: Iterable<Command>,
+  caps: DeclaredCaps,
+  policy: PlanPolicy = defaultPolicy,
+): Plan {
+  const player = play(base, commands, caps, policy);
+  for (const [path, { index }] of player.tree.configured) {
+    throw new IllegalCommand(index, path, 'unsupported-command');
+  }
+  return finish(player, caps);
+}
+
+/** As `planAssignment`; the content of configuration files is read to set values in them. */
+export async function planConfigured(
+  base: Manifest,
+  commands: Iterable<Command>,
+  { caps, policy, read }: { caps: DeclaredCaps; policy: PlanPolicy; read: FileReader },
+): Promise<Plan> {
+  const player = play(base, commands, caps, policy);
+  for (const file of player.tree.configured.values()) {
+    const current = player.tree.entries.get(file.entry.path);
+    if (current?.type !== 'file') continue;
+    const bytes = edited(await read(file.entry, file.origin), file);
+    const digest = createHash('sha256').update(bytes).digest('hex');
+    player.tree.settle({ ...current, sizeBytes: bytes.length, digest }, bytes);
+  }
+  return finish(player, caps);
+}
+
+/** The bytes of a file of the base or of the data, as they were signed. */
+export type FileReader = (entry: FileEntry, origin: Origin) => Promise<Uint8Array>;
+
+/** @throws IllegalCommand `bad-configuration` for a file in which the values cannot be set */
+function edited(content: Uint8Array, { entry, edits, index }: ConfiguredFile): Buffer {
+  try {
+    let text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content);
+    for (const { format, key, value } of edits) {
+      text = setConfigurationValue(format, text, key, value);
+    }
+    return Buffer.from(text);
+  } catch (cause) {
+    throw new IllegalCommand(index, entry.path, 'bad-configuration', { cause });
+  }
+}
+
+function play(
+  base: Manifest,
+  commands: Iterable<Command>,
+  caps: DeclaredCaps,
+  policy: PlanPolicy,
+): CommandPlayer {
+  checkBase(base, caps);
+  const player = new CommandPlayer(base, caps, policy);
+  for (const command of commands) player.play(command);
+  player.finish();
+  return player;
+}
+
+function finish(player: CommandPlayer, caps: DeclaredCaps): Plan {
+  const result = inOrder(player.tree.entries);
+  const expected = Buffer.from(caps.resultTreeDigest).toString('hex');
+  const actual = treeDigest(result);
+  if (actual !== expected) throw new WrongResult(expected, actual);
+  const steps = result.map((entry) => stepFor(entry, player.tree.origins));
+  const writtenBytes = steps.reduce(
+    (sum, step) => sum + (step.kind === 'write' ? step.entry.sizeBytes : 0),
+    0,
+  );
+  if (BigInt(writtenBytes) > caps.diskNeededBytes) player.refuseTotal();
+  return { result, steps, writtenBytes, hooks: player.hooks };
+}
+
+function checkBase(base: Manifest, caps: DeclaredCaps): void {
+  const expected = Buffer.from(caps.baseTreeDigest).toString('hex');
+  if (expected === '' && base.length === 0) return;
+  const actual = treeDigest(base);
+  if (actual === expected) return;
+  throw new AssignmentRefused(
+    'wrong-base',
+    `the assignment is for the tree ${expected || '(none)'}; this server has ${actual}`,
+  );
+}
+
+function stepFor(entry: TreeEntry, origins: ReadonlyMap<string, Origin>): Step {
+  if (entry.type !== 'file') return { kind: 'make', entry };
+  const origin = origins.get(entry.path);
+  if (!origin) throw new Error(`the planned file ${entry.path} has no origin`);
+  // Mode and time belong to the inode: a file that differs in them must not share it.
+  const shared =
+    origin.kind === 'base' &&
+    origin.file.mode === entry.mode &&
+    origin.file.mtimeMs === entry.mtimeMs;
+  return shared ? { kind: 'share', entry, base: origin.file } : { kind: 'write', entry, origin };
+}
+
+function inOrder(entries: ReadonlyMap<string, TreeEntry>): Manifest {
+  const sorted = [...entries.values()];
+  // UTF-16 order is UTF-8 order as long as there are no surrogates, and far cheaper.
+  const astral = sorted.some((entry) => /[\ud800-\udfff]/.test(entry.path));
+  if (astral) return sorted.sort((a, b) => comparePaths(a.path, b.path));
+  return sorted.sort((a, b) => (a.path < b.path ? -1 : 1));
+}

@@ -1,0 +1,162 @@
+import { existsSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { appendRecord } from './adapters/journal-file.js';
+import { mendJournal } from './adapters/journal-upkeep.js';
+import { openSite, syncDirectory } from './adapters/site-directory.js';
+import { readSite, type SiteOnDisk } from './adapters/site-state.js';
+import { namedDiskError, UnknownVersion } from './errors.js';
+import type { PlacedDirectory } from './journal.js';
+import {
+  isPlaced,
+  placeDirectory,
+  placedDirectory,
+  removeStaged,
+  stageDirectory,
+  stagedPath,
+} from './live-directory.js';
+import type { InterpreterPorts } from './ports.js';
+import { linkTarget, type SiteLayout, type SiteLocation, versionPath } from './site-layout.js';
+import { defaultKeptVersions, prune } from './versions.js';
+
+export type SwitchPorts = Pick<InterpreterPorts, 'clock' | 'failpoint' | 'syncFilesystem'>;
+
+export interface SwitchInput extends SiteLocation {
+  readonly sequence: number;
+  /** Versions that stay on disk besides the live one and the backup. */
+  readonly keptVersions?: number;
+  /** The live path where it must be a real directory. */
+  readonly liveDirectory?: string;
+  /** What becomes the backup; otherwise what was live before. */
+  readonly backup?: number;
+}
+
+export interface Switched {
+  readonly sequence: number;
+  /** When the version went live, by the ports' clock. */
+  readonly switchedAtMs: number;
+  readonly treeDigest: string;
+  /** Resolves, never rejects, when older versions are gone: with their sequences. */
+  readonly cleanup: Promise<readonly number[]>;
+}
+
+/**
+ * Makes a prepared version live: readers see the old one or the new one, never neither. Runs
+ * without a pause up to the end, so that nothing can remove the version meanwhile. A repetition
+ * changes nothing.
+ * @throws UnknownVersion, DiskFull, QuotaExceeded, ReadOnlyDisk, DiskFailure
+ */
+export async function switchTo(input: SwitchInput, ports: SwitchPorts): Promise<Switched> {
+  try {
+    const layout = openSite(input);
+    await stageMissing(layout, input, ports);
+    mendJournal(layout);
+    const done = switchVersion(layout, input, ports);
+    return { ...done, cleanup: cleanUp(layout, input) };
+  } catch (error) {
+    throw namedDiskError(error);
+  }
+}
+
+/** Makes the backup live, and what was live the backup. @throws as `switchTo` */
+export async function rollback(
+  input: Omit<SwitchInput, 'sequence'>,
+  ports: SwitchPorts,
+): Promise<Switched> {
+  const { backup } = readSite(openSite(input));
+  if (backup === undefined) throw new UnknownVersion(input.site, 'backup');
+  return switchTo({ ...input, sequence: backup }, ports);
+}
+
+function switchVersion(layout: SiteLayout, input: SwitchInput, ports: SwitchPorts) {
+  const { sequence, liveDirectory } = input;
+  const { prepared, live, lastSwitch, doneBefore } = readSite(layout);
+  const treeDigest = prepared.get(sequence);
+  if (treeDigest === undefined || !existsSync(versionPath(layout, sequence))) {
+    throw new UnknownVersion(layout.site, `version ${sequence}`);
+  }
+  const version = { sequence, treeDigest };
+  const isLive = live === sequence;
+  if (isLive && lastSwitch?.sequence === sequence) {
+    if (lastSwitch.done) return { ...version, switchedAtMs: lastSwitch.timeMs };
+    return finishSwitch(layout, version, { ...lastSwitch, ports });
+  }
+  const from = isLive ? undefined : live;
+  const timeMs = ports.clock.nowMs();
+  const directory = liveDirectory
+    ? placedDirectory(layout.site, liveDirectory, sequence)
+    : undefined;
+  appendRecord(layout.journal, { state: 'SWITCHING', ...version, timeMs, from, directory });
+  ports.failpoint?.('switching-journaled');
+  if (directory) placeDirectory(directory, sequence, doneBefore);
+  replaceLink(layout.live, sequence, () => ports.failpoint?.('live-staged'));
+  return finishSwitch(layout, version, { from: input.backup ?? from, directory, ports });
+}
+
+/** Goes on with a switch whose directory was exchanged when the process ended. */
+export function continueSwitch(
+  layout: SiteLayout,
+  { lastSwitch, doneBefore }: SiteOnDisk,
+  ports: SwitchPorts,
+): void {
+  if (!lastSwitch) return;
+  const { sequence, directory } = lastSwitch;
+  if (directory) placeDirectory(directory, sequence, doneBefore);
+  if (readSite(layout).live !== sequence) replaceLink(layout.live, sequence);
+  finishSwitch(layout, lastSwitch, { ...lastSwitch, ports });
+}
+
+async function stageMissing(layout: SiteLayout, input: SwitchInput, ports: SwitchPorts) {
+  const { sequence, liveDirectory } = input;
+  const { prepared, lastSwitch } = readSite(layout);
+  if (!liveDirectory || !prepared.has(sequence)) return;
+  if (lastSwitch?.directory?.path === liveDirectory && isPlaced(lastSwitch.directory)) {
+    if (lastSwitch.sequence === sequence) return;
+  }
+  if (existsSync(stagedPath(liveDirectory, sequence))) return;
+  const tree = versionPath(layout, sequence);
+  await stageDirectory(layout, { sequence, tree, liveDirectory }, ports);
+}
+
+async function cleanUp(layout: SiteLayout, input: SwitchInput): Promise<readonly number[]> {
+  try {
+    const outdated = await prune(layout, input.keptVersions ?? defaultKeptVersions);
+    await removeStaged(input.liveDirectory, outdated);
+    return outdated;
+  } catch {
+    // What is left over is tried again after the next switch, or at the next start.
+    return [];
+  }
+}
+
+/** What is left to do once `live` names the new version. */
+export function finishSwitch(
+  layout: SiteLayout,
+  version: { readonly sequence: number; readonly treeDigest: string },
+  { from, directory, ports }: SwitchEnd,
+) {
+  const { sequence, treeDigest } = version;
+  const switchedAtMs = ports.clock.nowMs();
+  syncDirectory(layout.directory);
+  ports.failpoint?.('live-replaced');
+  if (from !== undefined) replaceLink(layout.backup, from);
+  syncDirectory(layout.directory);
+  ports.failpoint?.('backup-replaced');
+  const switched = { sequence, treeDigest, directory, timeMs: switchedAtMs } as const;
+  appendRecord(layout.journal, { state: 'SWITCHED', ...switched });
+  ports.failpoint?.('switched-journaled');
+  return { sequence, treeDigest, switchedAtMs };
+}
+
+interface SwitchEnd {
+  readonly from?: number;
+  readonly directory?: PlacedDirectory;
+  readonly ports: SwitchPorts;
+}
+
+/** A rename over the link: at every moment there is one. */
+function replaceLink(path: string, sequence: number, staged?: () => void): void {
+  const next = `${path}.next`;
+  rmSync(next, { force: true });
+  symlinkSync(linkTarget(sequence), next);
+  staged?.();
+  renameSync(next, path);
+}
