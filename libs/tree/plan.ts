@@ -1,0 +1,28 @@
+import { breadthTree } from './breadth.js';
+import { origin } from './hand-out.js';
+import { stripeTrees } from './stripes.js';
+import type { Load, TreePlan } from './tree-plan.js';
+
+/** Four first: with fewer, one lost leader stops more; more are more connections. */
+const stripeCounts = [4, 3, 2, 6, 8, 12, 16, 1];
+/** What another plan must be faster by than the one before it. */
+const worthIt = 0.95;
+
+/** The fastest of one tree and of several; of nearly equal ones the first tried. */
+export function planTrees(load: Load): TreePlan {
+  let best: TreePlan = breadthTree(load);
+  const { leaders, sizeBytes, batchBytes } = load;
+  const batches = Math.ceil(sizeBytes / batchBytes);
+  if (batches < 2 || leaders.length === 0) return best;
+  for (const count of stripeCounts) {
+    if (count > leaders.length || count > batches) continue;
+    const candidate = stripeTrees(load, count);
+    if (candidate.estimateMs < best.estimateMs * worthIt) best = candidate;
+  }
+  return best;
+}
+
+/** Sources of a leader, one for each stripe. */
+export function sourcesOf({ trees }: TreePlan, leader: string): string[] {
+  return trees.map((tree) => tree.get(leader) ?? origin);
+}
