@@ -1,0 +1,29 @@
+import type { RecordedEvent, RunTarget } from '#libs/contracts/index.js';
+
+export type RunStarted = RecordedEvent<'RunStarted'>['data'];
+
+const endedBeforeCommit: ReadonlySet<string> = new Set<RecordedEvent['type']>([
+  'RunCancelled',
+  'RunAborted',
+  'RunFailed',
+]);
+
+/** What the builder needs to know of a run, from the events of its aggregates. */
+export type RunSituation =
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'cancelled' }
+  | { readonly kind: 'started'; readonly run: RunStarted };
+
+export function runSituation(events: readonly RecordedEvent[]): RunSituation {
+  let situation: RunSituation = { kind: 'unknown' };
+  for (const event of events) {
+    if (event.type === 'RunStarted') situation = { kind: 'started', run: event.data };
+    if (endedBeforeCommit.has(event.type)) situation = { kind: 'cancelled' };
+  }
+  return situation;
+}
+
+/** The names of all nodes of the targets, each once, sorted. */
+export function nodesOf(targets: readonly RunTarget[]): string[] {
+  return [...new Set(targets.flatMap((target) => target.nodes))].sort();
+}

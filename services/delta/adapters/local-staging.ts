@@ -1,0 +1,59 @@
+import type { ContentStore } from '#libs/content-store/content-store.js';
+import { type Room, requireRoom } from '#libs/content-store/room.js';
+import { scanTree } from '#libs/delta/adapters/scan-tree.js';
+import { storeTree } from '#libs/delta/adapters/store-tree.js';
+import type { ScanResult } from '#libs/delta/scan.js';
+import { FileChangedWhileRead } from '#libs/delta/scan-errors.js';
+import type { Staging } from '../app/dependencies.js';
+import type { ScanCacheFiles } from './scan-cache-file.js';
+
+const maxAttempts = 3;
+
+/** How much room the store has; undefined where nobody knows. */
+export type MeasureRoom = () => Promise<Room> | undefined;
+
+/**
+ * Staging directories on this host. What does not fit is refused before anything is stored: the new
+ * content, and an assignment that may be as large again.
+ */
+export function localStaging(
+  store: ContentStore,
+  caches: ScanCacheFiles,
+  room: MeasureRoom = () => undefined,
+): Staging {
+  return {
+    async capture(run) {
+      const previous = await caches.load(run.site);
+      for (let attempt = 1; ; attempt++) {
+        const known = attempt === 1 ? previous : undefined;
+        try {
+          const scan = await scanTree(run.staging, { rules: run.filters, previous: known });
+          if (!run.dryRun) {
+            await requireRoomFor(scan, store, room);
+            await storeTree(scan, store);
+          }
+          await caches.save(run.site, scan.cache);
+          return scan;
+        } catch (error) {
+          if (!(error instanceof FileChangedWhileRead) || attempt === maxAttempts) throw error;
+        }
+      }
+    },
+  };
+}
+
+async function requireRoomFor(
+  { manifest }: ScanResult,
+  store: ContentStore,
+  room: MeasureRoom,
+): Promise<void> {
+  const measured = await room();
+  if (!measured) return;
+  const lacking = new Map<string, number>();
+  for (const entry of manifest) {
+    if (entry.type !== 'file' || lacking.has(entry.digest)) continue;
+    if (!(await store.has(entry.digest))) lacking.set(entry.digest, entry.sizeBytes);
+  }
+  const newBytes = [...lacking.values()].reduce((sum, bytes) => sum + bytes, 0);
+  requireRoom(measured, 2 * newBytes);
+}

@@ -1,0 +1,42 @@
+import type { ContentStore } from '#libs/content-store/content-store.js';
+import type { PinBook } from '#libs/content-store/pin-book.js';
+import { DomainError } from '#libs/contracts/index.js';
+import { filterManifest, pushedPin, pushedStaging } from '#libs/delta/pushed.js';
+import type { Staging } from '../app/dependencies.js';
+
+export class NothingPushed extends DomainError {
+  override readonly name = 'NothingPushed';
+  constructor(site: string) {
+    super(
+      `no staging server has pushed content of ${site} yet`,
+      `run espalier stage push ${site} DIR on the staging server`,
+    );
+  }
+}
+
+export class PushedContentMissing extends DomainError {
+  override readonly name = 'PushedContentMissing';
+  constructor(site: string, path: string) {
+    super(
+      `the content store has lost the content of ${path} of ${site}`,
+      `run espalier stage push ${site} DIR again`,
+    );
+  }
+}
+
+/** What staging servers pushed; sites with a directory on this host are for `local`. */
+export function pushedOrLocal(store: ContentStore, pins: PinBook, local: Staging): Staging {
+  return {
+    async capture(run) {
+      if (run.staging !== pushedStaging) return local.capture(run);
+      const [digest] = (await pins.find(pushedPin(run.site)))?.manifests ?? [];
+      if (digest === undefined) throw new NothingPushed(run.site);
+      const manifest = filterManifest(await store.readManifest(digest), run.filters);
+      for (const entry of manifest) {
+        if (entry.type !== 'file' || (await store.has(entry.digest))) continue;
+        throw new PushedContentMissing(run.site, entry.path);
+      }
+      return { root: '', manifest, cache: new Map(), filesRead: 0, bytesRead: 0 };
+    },
+  };
+}

@@ -1,0 +1,98 @@
+import { create } from '@bufbuild/protobuf';
+import { describe, expect, it } from '@jest/globals';
+import { EnrolRequestSchema } from '#libs/contracts/index.js';
+import { openCredential } from '#libs/keys/credential.js';
+import { generatePrivateKeyPem, signingKeyFromPem } from '#libs/keys/ed25519.js';
+import type { ControlKeys, ScheduledKey } from '#libs/keys/key-provider.js';
+import { type EnrolmentHost, enrol, keyLifeMs, keyNoticeMs, WrongJoinToken } from './enrolment.js';
+
+const enrolmentKey = signingKeyFromPem(generatePrivateKeyPem());
+const schedule = new Map<string, ScheduledKey[]>();
+const firstKey = (segment: string): ScheduledKey => ({
+  epoch: 1,
+  key: Buffer.from(segment.padEnd(32, '.')),
+  useFromMs: 1_000,
+});
+
+const keys: ControlKeys = {
+  assignmentKeys: async () => [],
+  trustRoot: async () => ({ keys: [Uint8Array.of(1)], threshold: 1 }),
+  enrolmentKey: async () => enrolmentKey,
+  segmentKeys: async (segment) => schedule.get(segment) ?? [firstKey(segment)],
+  rotateSegmentKey: async (segment, _nowMs, useFromMs) => {
+    const next = { ...firstKey(segment), epoch: 2, useFromMs };
+    schedule.set(segment, [firstKey(segment), next]);
+    return next;
+  },
+  auditKey: async () => Promise.reject(new Error('not asked for')),
+  joinToken: async () => 'espj_right',
+};
+const access = { url: 'nats://127.0.0.1:4222', user: 'agent', password: 'secret' };
+
+function host(recorded: unknown[] = [], nowMs = 2_000): EnrolmentHost {
+  const record = async (command: unknown) => recorded.push(command);
+  const peersOf = async () => new Map(['p1', 'p2'].map((node) => [node, `10.0.0.1:${node}`]));
+  const expectedOf = async () => [];
+  return { keys, access, record, peersOf, expectedOf, nowMs: () => nowMs };
+}
+
+function request(joinToken: string) {
+  const publicKey = Uint8Array.of(7);
+  return create(EnrolRequestSchema, { node: 'p1', segment: 'paris', joinToken, publicKey });
+}
+
+describe('enrolment', () => {
+  it('records the agent and hands it the keys of its segment', async () => {
+    const recorded: unknown[] = [];
+    const reply = await enrol(request('espj_right'), host(recorded));
+    expect(recorded).toEqual([
+      expect.objectContaining({ node: 'p1', segment: 'paris', publicKey: Uint8Array.of(7) }),
+    ]);
+    expect(reply).toMatchObject({ natsUser: 'agent', keyEpoch: 1, signingThreshold: 1 });
+    expect(reply.controlAddress).toMatch(/^239\.255\./);
+  });
+
+  it.each(['', 'espj_wrong', 'espj_righ', 'espj_rightt'])(
+    'refuses the join token %j and records nothing',
+    async (token) => {
+      const recorded: unknown[] = [];
+      const attempt = enrol(request(token), host(recorded));
+      await expect(attempt).rejects.toThrow(WrongJoinToken);
+      expect(recorded).toEqual([]);
+    },
+  );
+
+  it('keeps the channels of segments apart', async () => {
+    const channels = await Promise.all(
+      ['paris', 'tokyo'].map((segment) => enrol({ ...request('espj_right'), segment }, host())),
+    );
+    const [paris, tokyo] = channels.map(
+      ({ controlAddress, controlPort }) => `${controlAddress}:${controlPort}`,
+    );
+    expect(paris).not.toBe(tokyo);
+  });
+
+  it('gives the agent a credential that names its key and segment', async () => {
+    const { credential, enrolmentKeys } = await enrol(request('espj_right'), host());
+    const said = credential && openCredential(credential, enrolmentKeys);
+    expect(said).toMatchObject({ node: 'p1', segment: 'paris', publicKey: Uint8Array.of(7) });
+  });
+
+  it('tells where the other agents of the segment are', async () => {
+    const { peers } = await enrol(request('espj_right'), host());
+    expect(peers.map(({ node }) => node)).toEqual(['p2']);
+  });
+
+  it('announces the next key of a segment before it is used, and stays in place', async () => {
+    const young = await enrol(request('espj_right'), host());
+    expect(young.segmentKeys).toHaveLength(1);
+    const nowMs = 2_000 + keyLifeMs;
+    const old = await enrol(request('espj_right'), host([], nowMs));
+    expect(old.keyEpoch).toBe(1);
+    expect(old.segmentKeys.map(({ useFromMs }) => Number(useFromMs))).toEqual([
+      1_000,
+      nowMs + keyNoticeMs,
+    ]);
+    expect(old.controlAddress).toBe(young.controlAddress);
+  });
+});

@@ -1,0 +1,106 @@
+import { timingSafeEqual } from 'node:crypto';
+import { create } from '@bufbuild/protobuf';
+import {
+  DomainError,
+  EnrolNodeSchema,
+  type EnrolReply,
+  EnrolReplySchema,
+  type EnrolRequest,
+  type LiveVersion,
+} from '#libs/contracts/index.js';
+import { signCredential } from '#libs/keys/credential.js';
+import type { ControlKeys, ScheduledKey } from '#libs/keys/key-provider.js';
+import { channelsOf } from './segment-channels.js';
+
+/** What an agent needs to talk to the log's ingress. */
+export interface AgentNatsAccess {
+  readonly url: string;
+  readonly user: string;
+  readonly password: string;
+}
+
+export class WrongJoinToken extends DomainError {
+  override readonly name = 'WrongJoinToken';
+  constructor(node: string) {
+    super(
+      `the join token that ${node} showed is not the one of this control plane`,
+      'give the agent the content of keys/join-token, by --join-token-file or ESPALIER_JOIN_TOKEN',
+    );
+  }
+}
+
+/** Records an enrolment; the identity that counts is the one recorded here. */
+export type RecordEnrolment = (
+  command: Parameters<typeof create<typeof EnrolNodeSchema>>[1],
+) => Promise<unknown>;
+
+/** Where the agents of a segment hear unicast control frames: node to `address:port`. */
+export type PeersOf = (segment: string) => Promise<ReadonlyMap<string, string>>;
+
+/** A segment's key is replaced when it has been in use for so long. */
+export const keyLifeMs = 24 * 3_600_000;
+/** Every agent has asked for the next key by the time it comes into use. */
+export const keyNoticeMs = 2 * 3_600_000;
+
+export interface EnrolmentHost {
+  readonly keys: ControlKeys;
+  readonly access: AgentNatsAccess;
+  readonly record: RecordEnrolment;
+  readonly peersOf: PeersOf;
+  /** What the agent's server is to serve. */
+  readonly expectedOf: (node: string) => Promise<readonly LiveVersion[]>;
+  readonly nowMs: () => number;
+}
+
+/** Admits an agent that has the join token and hands it the keys of its segment. */
+export async function enrol(request: EnrolRequest, host: EnrolmentHost): Promise<EnrolReply> {
+  const { keys, access, record, peersOf, expectedOf, nowMs } = host;
+  const { node, segment, publicKey, labels, controlAddress } = request;
+  if (!sameSecret(request.joinToken, await keys.joinToken())) throw new WrongJoinToken(node);
+  await record({ node, segment, publicKey, labels, controlAddress });
+  const segmentKeys = await keysInUse(keys, segment, nowMs());
+  const current = segmentKeys.findLast(({ useFromMs }) => useFromMs <= nowMs()) ?? segmentKeys[0];
+  const [first] = await keys.segmentKeys(segment);
+  if (!current || !first) throw new Error(`${segment} has no key`);
+  const trust = await keys.trustRoot();
+  const enrolmentKey = await keys.enrolmentKey();
+  const peers = [...(await peersOf(segment))].filter(([peer]) => peer !== node);
+  return create(EnrolReplySchema, {
+    natsUrl: access.url,
+    natsUser: access.user,
+    natsPassword: access.password,
+    segmentKey: current.key,
+    keyEpoch: current.epoch,
+    signingKeys: [...trust.keys],
+    signingThreshold: trust.threshold,
+    // Of the first key: a rotation does not move a segment.
+    ...channelsOf(first.key),
+    credential: signCredential(enrolmentKey, { node, segment, publicKey }),
+    enrolmentKeys: [enrolmentKey.publicKey],
+    segmentKeys: segmentKeys.map(({ epoch, key, useFromMs }) => ({
+      epoch,
+      key,
+      useFromMs: BigInt(useFromMs),
+    })),
+    peers: peers.map(([peer, address]) => ({ node: peer, controlAddress: address })),
+    expected: [...(await expectedOf(node))],
+  });
+}
+
+/** The key before the current one, that one, and its successor when it is time for one. */
+async function keysInUse(
+  keys: ControlKeys,
+  segment: string,
+  nowMs: number,
+): Promise<readonly ScheduledKey[]> {
+  const last = (await keys.segmentKeys(segment)).at(-1);
+  const isOld = last && nowMs - last.useFromMs > keyLifeMs;
+  if (isOld) await keys.rotateSegmentKey(segment, nowMs, nowMs + keyNoticeMs);
+  return (await keys.segmentKeys(segment)).slice(-3);
+}
+
+function sameSecret(shown: string, expected: string): boolean {
+  const a = Buffer.from(shown);
+  const b = Buffer.from(expected);
+  return a.length === b.length && timingSafeEqual(a, b);
+}

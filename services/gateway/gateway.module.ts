@@ -1,0 +1,95 @@
+import { join } from 'node:path';
+import type { NatsConnection } from '@nats-io/nats-core';
+import { Module } from '@nestjs/common';
+import { APP_FILTER, APP_GUARD } from '@nestjs/core';
+import type { Clock } from '#libs/clock/clock.js';
+import {
+  type HostContentStore,
+  openContentStore,
+} from '#libs/content-store/adapters/configured-store.js';
+import { PinBook } from '#libs/content-store/pin-book.js';
+import type { EventLog } from '#libs/event-log/event-log.js';
+import { controlKeysIn } from '#libs/keys/adapters/file-keys.js';
+import type { ServiceConfig } from '#libs/nest-jetstream/service.js';
+import { ServiceClient } from '#libs/nest-jetstream/service-client.js';
+import { CLOCK, EVENT_LOG, NATS, SERVICE_CONFIG } from '#libs/nest-jetstream/tokens.js';
+import { AuditController } from './adapters/http/audit.controller.js';
+import { BlobsController } from './adapters/http/blobs.controller.js';
+import { Console } from './adapters/http/console.js';
+import { EnrolmentController } from './adapters/http/enrolment.controller.js';
+import { ErrorFilter } from './adapters/http/error.filter.js';
+import { EventsController } from './adapters/http/events.controller.js';
+import { ListsController } from './adapters/http/lists.controller.js';
+import { RunsController } from './adapters/http/runs.controller.js';
+import { SameSiteGuard } from './adapters/http/same-site.guard.js';
+import { SegmentsController } from './adapters/http/segments.controller.js';
+import { SitesController } from './adapters/http/sites.controller.js';
+import { ByteBodies, StagingController } from './adapters/http/staging.controller.js';
+import { TimeController } from './adapters/http/time.controller.js';
+import { VersionsController } from './adapters/http/versions.controller.js';
+import { PushedTrees } from './app/pushed-trees.js';
+import { Roster } from './app/roster.js';
+import { agentNatsAccess } from './config.js';
+import { AGENT_NATS_ACCESS, CONTENT_STORE, CONTROL_KEYS, HOST_CONTENT_STORE } from './tokens.js';
+
+/** Lists come last: their route is the most general. */
+@Module({
+  controllers: [
+    StagingController,
+    SitesController,
+    VersionsController,
+    RunsController,
+    SegmentsController,
+    TimeController,
+    EventsController,
+    EnrolmentController,
+    BlobsController,
+    AuditController,
+    ListsController,
+  ],
+  providers: [
+    Console,
+    { provide: APP_FILTER, useClass: ErrorFilter },
+    { provide: APP_GUARD, useClass: SameSiteGuard },
+    {
+      provide: ServiceClient,
+      inject: [NATS],
+      useFactory: (nats: NatsConnection) => new ServiceClient(nats),
+    },
+    ByteBodies,
+    {
+      provide: HOST_CONTENT_STORE,
+      inject: [SERVICE_CONFIG],
+      useFactory: ({ dataDir }: ServiceConfig) => openContentStore(dataDir, process.env),
+    },
+    {
+      provide: Roster,
+      inject: [EVENT_LOG],
+      useFactory: (log: EventLog) => new Roster(log),
+    },
+    {
+      provide: CONTENT_STORE,
+      inject: [HOST_CONTENT_STORE],
+      useFactory: ({ store }: HostContentStore) => store,
+    },
+    {
+      provide: PushedTrees,
+      inject: [HOST_CONTENT_STORE, CLOCK],
+      useFactory: ({ store, own }: HostContentStore, clock: Clock) => {
+        const pins = new PinBook(own.shelf, clock);
+        return new PushedTrees({ store, pins, room: () => own.room?.() });
+      },
+    },
+    {
+      provide: CONTROL_KEYS,
+      inject: [SERVICE_CONFIG],
+      useFactory: ({ dataDir }: ServiceConfig) => controlKeysIn(join(dataDir, 'keys')),
+    },
+    {
+      provide: AGENT_NATS_ACCESS,
+      inject: [SERVICE_CONFIG],
+      useFactory: (config: ServiceConfig) => agentNatsAccess(config, process.env),
+    },
+  ],
+})
+export class GatewayModule {}

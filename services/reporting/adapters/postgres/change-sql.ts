@@ -1,0 +1,123 @@
+import type { Change, Row, Table, Value } from '../../read-models/change.js';
+
+export interface Statement {
+  readonly sql: string;
+  readonly parameters: unknown[];
+}
+
+/** A statement takes at most 65,535 parameters. */
+const parametersPerStatement = 30_000;
+
+/**
+ * The SQL of many changes, in few statements: changes of one row become one, and rows that set the
+ * same columns are written together. Table and column names are this program's own constants.
+ */
+export function statementsOf(changes: readonly Change[]): Statement[] {
+  const statements: Statement[] = [];
+  let rows = new PendingRows();
+  for (const change of changes) {
+    if (change.kind === 'insert' || change.kind === 'upsert') rows.add(change);
+    else {
+      statements.push(...rows.statements(), single(change));
+      rows = new PendingRows();
+    }
+  }
+  return [...statements, ...rows.statements()];
+}
+
+type RowChange = Extract<Change, { kind: 'insert' | 'upsert' }>;
+
+/** Inserts and upserts that have not been written, each row once. */
+class PendingRows {
+  private readonly inserts = new Map<string, RowChange>();
+  private readonly upserts = new Map<string, RowChange>();
+
+  add(change: RowChange): void {
+    const rows = change.kind === 'insert' ? this.inserts : this.upserts;
+    const name = `${change.table} ${JSON.stringify(Object.values(change.key))}`;
+    const before = rows.get(name);
+    if (!before) rows.set(name, change);
+    else if (change.kind === 'upsert') {
+      rows.set(name, { ...change, set: { ...before.set, ...change.set } });
+    }
+  }
+
+  /** Inserts first: an upsert of the same row must win. */
+  statements(): Statement[] {
+    return [...grouped(this.inserts.values()), ...grouped(this.upserts.values())];
+  }
+}
+
+function grouped(changes: Iterable<RowChange>): Statement[] {
+  const groups = new Map<string, RowChange[]>();
+  for (const change of changes) {
+    const columns = Object.keys(change.set).sort().join();
+    const name = `${change.table} ${columns}`;
+    const group = groups.get(name) ?? [];
+    group.push(change);
+    groups.set(name, group);
+  }
+  return [...groups.values()].flatMap(writeTogether);
+}
+
+function writeTogether(changes: readonly RowChange[]): Statement[] {
+  const [first] = changes;
+  if (!first) return [];
+  const keys = Object.keys(first.key);
+  const columns = Object.keys(first.set).sort();
+  const all = [...keys, ...columns];
+  const updates = columns.map((column) => `${column} = excluded.${column}`).join(', ');
+  const onConflict = first.kind === 'insert' ? 'do nothing' : `do update set ${updates}`;
+  const rowsPerStatement = Math.floor(parametersPerStatement / all.length);
+  const statements: Statement[] = [];
+  for (let from = 0; from < changes.length; from += rowsPerStatement) {
+    const rows = changes.slice(from, from + rowsPerStatement);
+    const places = rows.map((_, row) => `(${placesFrom(row * all.length, all.length)})`);
+    statements.push({
+      sql: `insert into ${first.table} (${all.join(', ')}) values ${places.join(', ')}
+        on conflict (${keys.join(', ')}) ${onConflict}`,
+      parameters: rows.flatMap(({ key, set }) => [
+        ...valuesOf(key, keys),
+        ...valuesOf(set, columns),
+      ]),
+    });
+  }
+  return statements;
+}
+
+function single(change: Exclude<Change, RowChange>): Statement {
+  if (change.kind === 'delete') return deletion(change.table, change.key);
+  const { table, set, scope, except } = change;
+  const [columns, scopeColumns] = [Object.keys(set), Object.keys(scope)];
+  const assignments = columns.map((column, index) => `${column} = $${index + 1}`);
+  const values = [...valuesOf(set, columns), ...valuesOf(scope, scopeColumns)];
+  return {
+    sql: `update ${table} set ${assignments.join(', ')}
+      where ${conditions(scopeColumns, columns.length)}
+      and not (${except.column} = any($${values.length + 1}))`,
+    parameters: [...values, [...except.values]],
+  };
+}
+
+function deletion(table: Table, key: Row): Statement {
+  const keys = Object.keys(key);
+  const sql = `delete from ${table} where ${conditions(keys, 0)}`;
+  return { sql, parameters: valuesOf(key, keys) };
+}
+
+function conditions(columns: readonly string[], placesBefore: number): string {
+  return columns.map((column, index) => `${column} = $${placesBefore + index + 1}`).join(' and ');
+}
+
+function placesFrom(before: number, count: number): string {
+  return Array.from({ length: count }, (_, index) => `$${before + index + 1}`).join(', ');
+}
+
+/** Arrays are PostgreSQL arrays, other objects are JSON. */
+function valuesOf(row: Row, columns: readonly string[]): unknown[] {
+  return columns.map((column) => {
+    const value: Value = row[column] ?? null;
+    const isJson = typeof value === 'object' && value !== null && !Array.isArray(value);
+    return isJson ? JSON.stringify(value) : value;
+  });
+}

@@ -1,0 +1,117 @@
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import { type DataSource, In } from 'typeorm';
+import { DomainError, type ListReplySchema } from '#libs/contracts/index.js';
+import * as views from '../../read-models/views.js';
+import {
+  AssignmentRow,
+  GroupRow,
+  NodeRow,
+  RunLinkRow,
+  RunNodeRow,
+  RunRow,
+  RunSegmentRow,
+  SegmentRow,
+  SiteRow,
+} from './entities.js';
+
+const defaultLimit = 100;
+const maxLimit = 1000;
+
+export class UnknownList extends DomainError {
+  override readonly name = 'UnknownList';
+  constructor(kind: string) {
+    super(
+      `there is no list of ${kind}`,
+      'ask for sites, groups, nodes, segments, runs or assignments',
+    );
+  }
+}
+
+/** Answers queries from the read models. */
+export class ReadModelQueries {
+  constructor(private readonly database: DataSource) {}
+
+  /** A list of one kind. @throws UnknownList */
+  async list(kind: string, limit: number): Promise<MessageInitShape<typeof ListReplySchema>> {
+    const take = Math.min(limit || defaultLimit, maxLimit);
+    switch (kind) {
+      case 'sites':
+        return { list: { case: kind, value: { sites: await this.sites() } } };
+      case 'groups':
+        return { list: { case: kind, value: { groups: await this.groups() } } };
+      case 'nodes':
+        return { list: { case: kind, value: { nodes: await this.nodes() } } };
+      case 'segments':
+        return { list: { case: kind, value: { segments: await this.segments() } } };
+      case 'runs':
+        return { list: { case: kind, value: { runs: await this.runs(take) } } };
+      case 'assignments':
+        return { list: { case: kind, value: { assignments: await this.assignments(take) } } };
+      default:
+        throw new UnknownList(kind);
+    }
+  }
+
+  /** One run with all that belongs to it; `undefined` for an unknown one. */
+  async run(runId: string) {
+    const run = await this.database.getRepository(RunRow).findOneBy({ run_id: runId });
+    if (!run) return undefined;
+    const where = { run_id: runId };
+    const [nodes, assignments, links, segments] = await Promise.all([
+      this.database
+        .getRepository(RunNodeRow)
+        .find({ where, order: { segment: 'asc', node: 'asc' } }),
+      this.database.getRepository(AssignmentRow).find({ where, order: { sequence: 'asc' } }),
+      this.database.getRepository(RunLinkRow).findBy(where),
+      this.database.getRepository(RunSegmentRow).findBy(where),
+    ]);
+    return views.runDetail({ run, nodes, assignments, links, segments });
+  }
+
+  private async sites() {
+    const rows = await this.database.getRepository(SiteRow).find({ order: { name: 'asc' } });
+    return rows.map(views.siteView);
+  }
+
+  private async groups() {
+    const rows = await this.database.getRepository(GroupRow).find({ order: { name: 'asc' } });
+    return rows.map(views.groupView);
+  }
+
+  private async nodes() {
+    const segments = await this.database.getRepository(SegmentRow).find();
+    const leaders = new Set(segments.map(({ leader }) => leader));
+    const rows = await this.database
+      .getRepository(NodeRow)
+      .find({ order: { segment: 'asc', name: 'asc' } });
+    return rows.map((row) => views.nodeView(row, leaders));
+  }
+
+  private async segments() {
+    const rows = await this.database.getRepository(SegmentRow).find({ order: { name: 'asc' } });
+    return rows.map(views.segmentView);
+  }
+
+  private async assignments(take: number) {
+    const rows = await this.database
+      .getRepository(AssignmentRow)
+      .find({ order: { built_at: 'desc' }, take });
+    return rows.map(views.assignmentView);
+  }
+
+  private async runs(take: number) {
+    const rows = await this.database
+      .getRepository(RunRow)
+      .find({ order: { requested_at: { direction: 'desc', nulls: 'last' } }, take });
+    const run_id = In(rows.map((row) => row.run_id));
+    const nodes = await this.database.getRepository(RunNodeRow).findBy({ run_id });
+    const assignments = await this.database.getRepository(AssignmentRow).findBy({ run_id });
+    return rows.map((row) =>
+      views.runView(
+        row,
+        nodes.filter((node) => node.run_id === row.run_id),
+        assignments.filter((assignment) => assignment.run_id === row.run_id),
+      ),
+    );
+  }
+}

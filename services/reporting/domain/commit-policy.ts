@@ -1,0 +1,48 @@
+import { type CommitPolicy, GoLive } from '#libs/contracts/index.js';
+
+/** A commit at a given time is issued so much earlier at least, to be everywhere when it comes. */
+export const minimumLeadMs = 2_000;
+
+/** How many of `targeted` servers must be prepared, at least one; and in words. */
+export function quorumOf(policy: CommitPolicy | undefined, targeted: number) {
+  const quorum = policy?.quorum;
+  switch (quorum?.case) {
+    case 'all':
+      return { needed: quorum.value ? targeted : 1, words: 'all' };
+    case 'count':
+      return { needed: Math.max(1, quorum.value), words: String(quorum.value) };
+    case 'percent': {
+      const needed = Math.max(1, Math.ceil((targeted * quorum.value) / 100));
+      return { needed, words: `${quorum.value}%` };
+    }
+    case undefined:
+      return { needed: 1, words: '1' };
+  }
+}
+
+/** What a run whose quorum is prepared does now. */
+export type GoLiveStep =
+  | { readonly kind: 'commit' /** 0: each server on receipt. */; readonly switchAtMs: number }
+  | { readonly kind: 'wait'; readonly untilMs: number }
+  | { readonly kind: 'wait-for-approval' };
+
+export function goLiveStep(
+  policy: CommitPolicy | undefined,
+  approved: boolean,
+  nowMs: number,
+): GoLiveStep {
+  const leadMs = Number(policy?.switchLeadMs ?? 0n);
+  const together: GoLiveStep = { kind: 'commit', switchAtMs: leadMs > 0 ? nowMs + leadMs : 0 };
+  switch (policy?.goLive) {
+    case GoLive.MANUAL:
+      return approved ? together : { kind: 'wait-for-approval' };
+    case GoLive.AT: {
+      const atMs = Number(policy.atMs);
+      const commitAtMs = atMs - Math.max(leadMs, minimumLeadMs);
+      if (nowMs < commitAtMs) return { kind: 'wait', untilMs: commitAtMs };
+      return { kind: 'commit', switchAtMs: Math.max(atMs, leadMs > 0 ? nowMs + leadMs : 0) };
+    }
+    default:
+      return together;
+  }
+}

@@ -1,0 +1,4 @@
+import { runService } from '#libs/nest-jetstream/service.js';
+import { definition } from './service.js';
+
+await runService(definition);

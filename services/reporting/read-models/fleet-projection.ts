@@ -1,0 +1,78 @@
+import type { Membership, RecordedEvent, Register } from '#libs/contracts/index.js';
+import type { Change, Handlers, Row } from './change.js';
+
+/** Changes to the read models of sites, groups, nodes and segments. */
+export const fleetHandlers: Handlers = {
+  SiteCreated: ({ data: { site, staging, filters }, timeMs }) => {
+    const rules = filters.map(({ include, pattern }) => `${include ? '+' : '-'} ${pattern}`);
+    const created_at = new Date(timeMs).toISOString();
+    return [upsert('site', { name: site }, { staging, filters: rules, created_at })];
+  },
+  ShadowMoved: ({ data: { site, sequence, treeDigest } }) => {
+    const live_tree_digest = Buffer.from(treeDigest).toString('hex');
+    return [upsert('site', { name: site }, { live_sequence: Number(sequence), live_tree_digest })];
+  },
+  GroupCreated: ({ data: { group, site, membership } }) => [
+    upsert('content_group', { name: group }, { site, ...membershipColumns(membership) }),
+  ],
+  GroupEdited: ({ data: { group, membership } }) => [
+    upsert('content_group', { name: group }, membershipColumns(membership)),
+  ],
+  GroupDeleted: ({ data }) => [
+    { kind: 'delete', table: 'content_group', key: { name: data.group } },
+  ],
+  NodeEnrolled: ({ data: { node, segment, labels } }) => [
+    upsert('node', { name: node }, { segment, labels: { ...labels } }),
+  ],
+  SegmentChanged: segmentChanged,
+};
+
+function segmentChanged({ data, timeMs }: RecordedEvent<'SegmentChanged'>): Change[] {
+  const { segment, leader, term, members, reason } = data;
+  const columns = {
+    leader,
+    term: Number(term),
+    members: members.length,
+    changed_at: new Date(timeMs).toISOString(),
+    reason,
+  };
+  return [
+    upsert('segment', { name: segment }, columns),
+    ...members.map((member) => upsert('node', { name: member.node }, memberColumns(member))),
+    {
+      kind: 'update-others',
+      table: 'node',
+      scope: { segment },
+      except: { column: 'name', values: members.map(({ node }) => node) },
+      set: { online: false },
+    },
+  ];
+}
+
+function memberColumns(member: Register): Row {
+  return {
+    online: true,
+    registered: true,
+    address: member.port ? `${member.address}:${member.port}` : member.address,
+    agent_type: member.agentType,
+    live: Object.fromEntries(
+      member.liveVersions.map(({ site, sequence }) => [site, sequence.toString()]),
+    ),
+  };
+}
+
+function membershipColumns(membership: Membership | undefined): Row {
+  const chosen = membership?.membership;
+  switch (chosen?.case) {
+    case 'nodes':
+      return { kind: 'nodes', nodes: chosen.value.nodes, selector: '' };
+    case 'selector':
+      return { kind: 'selector', nodes: [], selector: chosen.value };
+    default:
+      return { kind: 'all', nodes: [], selector: '' };
+  }
+}
+
+function upsert(table: Change['table'], key: Row, set: Row): Change {
+  return { kind: 'upsert', table, key, set };
+}

@@ -1,0 +1,139 @@
+import { DomainError } from '#libs/contracts/index.js';
+
+/** A name that is not 1 to 63 lower-case letters, digits and hyphens. */
+export class InvalidName extends DomainError {
+  override readonly name = 'InvalidName';
+  constructor(what: string, name: string) {
+    super(
+      `${JSON.stringify(name)} is not a ${what} name`,
+      'use 1 to 63 lower-case letters, digits and hyphens, beginning with a letter or digit',
+    );
+  }
+}
+
+export class InvalidStaging extends DomainError {
+  override readonly name = 'InvalidStaging';
+  constructor(staging: string) {
+    super(
+      `the staging directory ${JSON.stringify(staging)} is not an absolute path`,
+      'give the full path of the directory on the control-plane host, e.g. /srv/staging/www',
+    );
+  }
+}
+
+export class SiteExists extends DomainError {
+  override readonly name = 'SiteExists';
+  constructor(site: string, staging: string) {
+    super(
+      `site ${site} exists already with other settings (staging directory ${staging})`,
+      'choose another name, or repeat the command with the settings the site has',
+    );
+  }
+}
+
+export class UnknownSite extends DomainError {
+  override readonly name = 'UnknownSite';
+  constructor(site: string) {
+    super(
+      `there is no site ${JSON.stringify(site)}`,
+      'create it first (espalier site create NAME --staging DIRECTORY)',
+    );
+  }
+}
+
+export class GroupExists extends DomainError {
+  override readonly name = 'GroupExists';
+  constructor(group: string, site: string) {
+    super(
+      `group ${group} exists already for site ${site} or with other members`,
+      'edit the group, or choose another name',
+    );
+  }
+}
+
+export class UnknownGroup extends DomainError {
+  override readonly name = 'UnknownGroup';
+  constructor(group: string) {
+    super(`there is no group ${JSON.stringify(group)}`, 'create it first, or correct its name');
+  }
+}
+
+export class InvalidMembership extends DomainError {
+  override readonly name = 'InvalidMembership';
+  constructor(group: string) {
+    super(
+      `group ${group} says of no server that it is in it`,
+      'give "all", node names or a selector',
+    );
+  }
+}
+
+export class InvalidSelector extends DomainError {
+  override readonly name = 'InvalidSelector';
+  constructor(selector: string, reason: string) {
+    super(
+      `the selector ${JSON.stringify(selector)} is wrong: ${reason}`,
+      'join by commas: key=value, key!=value, key in (a,b), key notin (a,b), key, !key',
+    );
+  }
+}
+
+export class UnsupportedJobType extends DomainError {
+  override readonly name = 'UnsupportedJobType';
+  constructor(type: string) {
+    super(
+      `a run of the type ${type} cannot be requested`,
+      'espalier --help names the jobs there are',
+    );
+  }
+}
+
+export class InvalidRunId extends DomainError {
+  override readonly name = 'InvalidRunId';
+  constructor(runId: string) {
+    super(`${JSON.stringify(runId)} is no run id`, 'give every run a new UUID, version 7');
+  }
+}
+
+export class RunExists extends DomainError {
+  override readonly name = 'RunExists';
+  constructor(runId: string) {
+    super(`run ${runId} exists already with other parameters`, 'give every run a new id');
+  }
+}
+
+export class RunConflict extends DomainError {
+  override readonly name = 'RunConflict';
+  constructor(site: string, openRunId: string) {
+    super(`run ${openRunId} of site ${site} is not over yet`, `wait until run ${openRunId} ends`);
+  }
+}
+
+export class NoTargets extends DomainError {
+  override readonly name = 'NoTargets';
+  constructor(site: string) {
+    super(
+      `no group of site ${site} selects a registered server`,
+      'create a group for the site, start the agents, and see `espalier node list`',
+    );
+  }
+}
+
+export class IncompleteJob extends DomainError {
+  override readonly name = 'IncompleteJob';
+}
+
+export class NothingLive extends DomainError {
+  override readonly name = 'NothingLive';
+  constructor(site: string) {
+    super(`nothing is live on ${site} yet`, `publish it first (espalier publish ${site})`);
+  }
+}
+
+/** A version or checkpoint that the site has not. */
+export class UnknownTarget extends DomainError {
+  override readonly name = 'UnknownTarget';
+  constructor(site: string, what: string) {
+    super(`${site} has no ${what}`, `espalier history ${site} shows versions and checkpoints`);
+  }
+}

@@ -1,0 +1,226 @@
+import {
+  type LiveVersion,
+  type Membership,
+  NodeStatus,
+  type RecordedEvent,
+  type Register,
+} from '#libs/contracts/index.js';
+import type { Server } from './targets.js';
+
+/** A group as `RequestRun` needs it. */
+export interface GroupEntry {
+  readonly name: string;
+  readonly site: string;
+  readonly membership: Membership;
+}
+
+interface Enrolment {
+  readonly segment: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** What a member registered of itself. */
+interface Member {
+  readonly labels: Readonly<Record<string, string>>;
+  /** By site. */
+  readonly live: ReadonlyMap<string, LiveVersion>;
+}
+
+interface Segment {
+  readonly members: ReadonlyMap<string, Member>;
+  readonly changedAt: number;
+}
+
+/** A tree that a server reported to have switched to. */
+interface Switched {
+  readonly tree: string;
+  readonly at: number;
+  readonly atMs: number;
+}
+
+/** A run that is not over. */
+interface OpenRun {
+  readonly site: string;
+  /** Nobody asked for it: it gives way to one that somebody asks for. */
+  readonly automatic: boolean;
+}
+
+/** What the log says of groups, servers, what they serve, and open runs. */
+export interface Fleet {
+  readonly groups: ReadonlyMap<string, GroupEntry>;
+  readonly enrolled: ReadonlyMap<string, Enrolment>;
+  /** Segment -> its registered members. */
+  readonly registered: ReadonlyMap<string, Segment>;
+  /** Site -> segment -> server. */
+  readonly switched: ReadonlyMap<string, ReadonlyMap<string, ReadonlyMap<string, Switched>>>;
+  /** Site -> digest of the tree that the last commit made live. */
+  readonly liveTrees: ReadonlyMap<string, string>;
+  readonly openRuns: ReadonlyMap<string, OpenRun>;
+  /** Site -> its newest run. */
+  readonly lastRuns: ReadonlyMap<string, string>;
+}
+
+export const fleetAggregates = [
+  'group',
+  'node',
+  'segment',
+  'run',
+  'run-in-segment',
+  'outcome',
+  'shadow',
+] as const;
+
+/** The actor of runs that the scheduler starts by itself. */
+export const automaticActor = 'service:scheduler';
+
+export const emptyFleet: Fleet = {
+  groups: new Map(),
+  enrolled: new Map(),
+  registered: new Map(),
+  switched: new Map(),
+  liveTrees: new Map(),
+  openRuns: new Map(),
+  lastRuns: new Map(),
+};
+
+/** The fleet after one more event; events that do not concern it change nothing. */
+export function evolveFleet(fleet: Fleet, happened: RecordedEvent): Fleet {
+  switch (happened.type) {
+    case 'GroupCreated': {
+      const { group: name, site, membership } = happened.data;
+      if (!membership) return fleet;
+      return { ...fleet, groups: put(fleet.groups, name, { name, site, membership }) };
+    }
+    case 'GroupEdited': {
+      const { group: name, membership } = happened.data;
+      const known = fleet.groups.get(name);
+      if (!known || !membership) return fleet;
+      return { ...fleet, groups: put(fleet.groups, name, { ...known, membership }) };
+    }
+    case 'GroupDeleted':
+      return { ...fleet, groups: without(fleet.groups, happened.data.group) };
+    case 'NodeEnrolled': {
+      const { node, segment, labels } = happened.data;
+      return { ...fleet, enrolled: put(fleet.enrolled, node, { segment, labels }) };
+    }
+    case 'SegmentChanged': {
+      const { segment, members } = happened.data;
+      const byName = new Map(members.map((member) => [member.node, memberOf(member)]));
+      const entry = { members: byName, changedAt: happened.sequence };
+      return { ...fleet, registered: put(fleet.registered, segment, entry) };
+    }
+    case 'SegmentSwitched':
+      return withSwitched(fleet, happened);
+    case 'ShadowMoved': {
+      const { site, treeDigest } = happened.data;
+      return { ...fleet, liveTrees: put(fleet.liveTrees, site, hex(treeDigest)) };
+    }
+    case 'RunRequested': {
+      const { runId, site } = happened.data;
+      const automatic = happened.context.actor === automaticActor;
+      const openRuns = put(fleet.openRuns, runId, { site, automatic });
+      return { ...fleet, openRuns, lastRuns: put(fleet.lastRuns, site, runId) };
+    }
+    case 'RunCancelled':
+    case 'RunClosed':
+    case 'RunCompleted':
+    case 'RunPartiallyCompleted':
+    case 'RunFailed':
+    case 'RunAborted':
+      return { ...fleet, openRuns: without(fleet.openRuns, happened.data.runId) };
+    default:
+      return fleet;
+  }
+}
+
+export function groupsOf(fleet: Fleet, site: string): GroupEntry[] {
+  return [...fleet.groups.values()].filter((group) => group.site === site);
+}
+
+export function openRunsOf(fleet: Fleet, site: string): string[] {
+  return [...fleet.openRuns].filter(([, run]) => run.site === site).map(([runId]) => runId);
+}
+
+/** All registered servers, then those that only enrolled, and what they serve of a site. */
+export function* serversOf(fleet: Fleet, site: string, nowMs: number): Iterable<Server> {
+  const seen = new Set<string>();
+  for (const [segment, { members }] of fleet.registered) {
+    for (const [name, member] of members) {
+      if (seen.has(name)) continue;
+      seen.add(name);
+      // What a member registers wins.
+      const given = { ...fleet.enrolled.get(name)?.labels, ...member.labels };
+      yield {
+        name,
+        segment,
+        registered: true,
+        labels: labelsOf(name, segment, given),
+        served: servedBy(fleet, site, segment, name, nowMs),
+        kept: (member.live.get(site)?.keptTrees ?? []).map(hex),
+      };
+    }
+  }
+  for (const [name, { segment, labels }] of fleet.enrolled) {
+    if (seen.has(name) || segment === '') continue;
+    const known = { labels: labelsOf(name, segment, labels), served: '', kept: [] };
+    yield { name, segment, registered: false, ...known };
+  }
+}
+
+/** How much later than its report of a switch a server's registration may still tell the old. */
+export const registrationLagMs = 5_000;
+
+/**
+ * The tree that a server serves, empty for none. Registrations and reports of switches overtake
+ * each other: for a moment after a switch, the report counts.
+ */
+function servedBy(fleet: Fleet, site: string, segment: string, name: string, nowMs: number) {
+  const entry = fleet.registered.get(segment);
+  const version = entry?.members.get(name)?.live.get(site);
+  const claimed = version ? hex(version.treeDigest) : '';
+  const switched = fleet.switched.get(site)?.get(segment)?.get(name);
+  if (!switched) return claimed;
+  const isNewer = switched.at > (entry?.changedAt ?? 0);
+  return isNewer || nowMs - switched.atMs < registrationLagMs ? switched.tree : claimed;
+}
+
+function withSwitched(fleet: Fleet, happened: RecordedEvent<'SegmentSwitched'>): Fleet {
+  const { runId, segment, nodes } = happened.data;
+  const site = fleet.openRuns.get(runId)?.site;
+  if (site === undefined) return fleet;
+  const bySegment = fleet.switched.get(site) ?? new Map();
+  const inSegment = new Map<string, Switched>(bySegment.get(segment));
+  for (const { node, status, treeDigest } of nodes) {
+    if (status !== NodeStatus.SWITCHED) continue;
+    inSegment.set(node, { tree: hex(treeDigest), at: happened.sequence, atMs: happened.timeMs });
+  }
+  const changed = put(bySegment, segment, inSegment);
+  return { ...fleet, switched: put(fleet.switched, site, changed) };
+}
+
+function memberOf({ labels, liveVersions }: Register): Member {
+  return { labels, live: new Map(liveVersions.map((version) => [version.site, version])) };
+}
+
+/** `name` and `segment` are labels of every server. */
+function labelsOf(
+  name: string,
+  segment: string,
+  given: Readonly<Record<string, string>>,
+): ReadonlyMap<string, string> {
+  return new Map(Object.entries({ ...given, name, segment }));
+}
+
+function put<V>(map: ReadonlyMap<string, V>, name: string, value: V): ReadonlyMap<string, V> {
+  return new Map(map).set(name, value);
+}
+
+function without<V>(map: ReadonlyMap<string, V>, name: string): ReadonlyMap<string, V> {
+  const rest = new Map(map);
+  rest.delete(name);
+  return rest;
+}
+
+function hex(digest: Uint8Array): string {
+  return Buffer.from(digest).toString('hex');
+}

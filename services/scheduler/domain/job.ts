@@ -1,0 +1,139 @@
+import { JobType, type RequestRun } from '#libs/contracts/index.js';
+import { IncompleteJob, NothingLive, UnknownTarget, UnsupportedJobType } from './errors.js';
+import type { Server } from './targets.js';
+import type { SiteVersions, StoredTree } from './versions.js';
+
+/** What a job is planned from. */
+export interface JobFacts {
+  readonly versions: SiteVersions;
+  /** Servers that the site's groups select. */
+  readonly members: readonly Server[];
+  /** All other registered servers. */
+  readonly others: readonly Server[];
+}
+
+/** What a run does, and on which servers. */
+export interface Job {
+  readonly targets: readonly Server[];
+  /** The tree to bring to them; undefined: delta computes it. */
+  readonly wanted?: StoredTree;
+  /** Servers are brought to a tree; the site's live version stays. */
+  readonly keepsLiveVersion: boolean;
+  /** Nothing that a server has is used. */
+  readonly fromNothing?: boolean;
+  /** There is nobody to bring anything to, and that is in order. */
+  readonly mayBeEmpty?: boolean;
+}
+
+/** @throws UnsupportedJobType, IncompleteJob, NothingLive, UnknownTarget */
+export function planJob(request: RequestRun, facts: JobFacts): Job {
+  const { type, site, nodes } = request;
+  const { members } = facts;
+  switch (type) {
+    case JobType.PUBLISH:
+      refuseNodes(request);
+      return { targets: members, keepsLiveVersion: false };
+    case JobType.SYNCHRONIZE: {
+      const wanted = liveOf(site, facts);
+      const stale = members.filter((server) => isStale(server, wanted.treeDigest));
+      const targets = among(stale, nodes);
+      return { targets, wanted, keepsLiveVersion: true, mayBeEmpty: true };
+    }
+    case JobType.REPLICATE: {
+      const targets = among(members, nodes).filter(({ registered }) => registered);
+      const wanted = liveOf(site, facts);
+      return { targets, wanted, keepsLiveVersion: true, fromNothing: true };
+    }
+    case JobType.ROLLBACK:
+      refuseNodes(request);
+      return { targets: members, wanted: versionOf(request, facts), keepsLiveVersion: false };
+    case JobType.RESTORE:
+      refuseNodes(request);
+      return { targets: members, wanted: checkpointOf(request, facts), keepsLiveVersion: false };
+    case JobType.REMOVE:
+      return planRemoval(request, facts);
+    case JobType.HOT:
+      return planHot(request, facts);
+    case JobType.CREATE_CHECKPOINT: {
+      const wanted = liveOf(site, facts);
+      return { targets: [], wanted, keepsLiveVersion: true, mayBeEmpty: true };
+    }
+    default:
+      throw new UnsupportedJobType((JobType[type] ?? String(type)).toLowerCase());
+  }
+}
+
+/** Whether a server is registered and does not serve what the site has live. */
+export function isStale({ registered, served }: Server, liveTree: string): boolean {
+  return registered && served !== liveTree;
+}
+
+/** Whether a server has a tree on disk. */
+export function holds({ served, kept }: Server, { treeDigest }: StoredTree): boolean {
+  return (
+    served === treeDigest || kept.some((start) => start !== '' && treeDigest.startsWith(start))
+  );
+}
+
+function planRemoval(request: RequestRun, { members, others, versions }: JobFacts): Job {
+  liveOf(request.site, { versions });
+  if (request.nodes.length === 0) return { targets: members, keepsLiveVersion: false };
+  const isMember = members.find(({ name }) => request.nodes.includes(name));
+  if (isMember) {
+    throw new IncompleteJob(
+      `${isMember.name} receives ${request.site}: it would get the content again`,
+      "take the server out of the site's groups first, or remove content from all servers",
+    );
+  }
+  return { targets: among(others, request.nodes), keepsLiveVersion: true };
+}
+
+function planHot(request: RequestRun, { members, others, versions }: JobFacts): Job {
+  liveOf(request.site, { versions });
+  const { paths, nodes, serverCount, site } = request;
+  if (paths.length === 0) throw new IncompleteJob('no hot content is named', 'give its paths');
+  const candidates = among(others, nodes).sort((a, b) => (a.name < b.name ? -1 : 1));
+  const targets = nodes.length > 0 ? candidates : candidates.slice(0, serverCount);
+  if (targets.length === 0) {
+    const remedy = `name servers, or a number of them; all ${members.length} of the groups have it`;
+    throw new IncompleteJob(`no server for hot content of ${site} is left or named`, remedy);
+  }
+  return { targets, keepsLiveVersion: true };
+}
+
+function liveOf(site: string, { versions }: Pick<JobFacts, 'versions'>): StoredTree {
+  const live = versions.versions.at(-1);
+  if (!live) throw new NothingLive(site);
+  return live;
+}
+
+/** The version with that number, or the newest one before the live one with other content. */
+function versionOf({ site, to }: RequestRun, facts: JobFacts): StoredTree {
+  const live = liveOf(site, facts);
+  const { versions } = facts.versions;
+  const version = to
+    ? versions.findLast(({ sequence }) => String(sequence) === to.replace(/^#/, ''))
+    : versions.findLast(({ treeDigest }) => treeDigest !== live.treeDigest);
+  if (!version) throw new UnknownTarget(site, to ? `version ${to}` : 'version before the live one');
+  return version;
+}
+
+function checkpointOf({ site, to }: RequestRun, { versions }: JobFacts): StoredTree {
+  const checkpoint = versions.checkpoints.get(to);
+  if (!checkpoint) throw new UnknownTarget(site, `checkpoint ${JSON.stringify(to)}`);
+  return checkpoint;
+}
+
+function among(servers: readonly Server[], names: readonly string[]): Server[] {
+  if (names.length === 0) return [...servers];
+  const wanted = new Set(names);
+  return servers.filter(({ name }) => wanted.has(name));
+}
+
+function refuseNodes({ nodes }: RequestRun): void {
+  if (nodes.length === 0) return;
+  throw new IncompleteJob(
+    'servers of a site serve one version together',
+    'leave the servers out; synchronize and replicate take some',
+  );
+}

@@ -1,0 +1,194 @@
+import {
+  type DomainEvent,
+  event,
+  type LeaderReceived,
+  type PlannedLeader,
+} from '#libs/contracts/index.js';
+import type { Aggregate } from '#libs/event-log/aggregate.js';
+import { nextLeader, type Standing } from '#libs/tree/hand-out.js';
+import { NotInPlan, NotPlanned } from './errors.js';
+
+export type DistributionEvent = DomainEvent<
+  | 'DistributionPlanned'
+  | 'LeaderNotified'
+  | 'LeaderReceived'
+  | 'LeaderFailed'
+  | 'DistributionCompleted'
+>;
+
+/** One segment of the plan; `leader` is the last one told, or the planned one. */
+export interface Slot {
+  readonly segment: string;
+  readonly leader: string;
+  readonly nodes: readonly string[];
+  readonly standing: Standing;
+  readonly source: string;
+  /** From whom it takes each stripe, best first; none: whoever hands on to it. */
+  readonly stripes: readonly (readonly string[])[];
+}
+
+export type DistributionCommand =
+  | {
+      readonly type: 'plan';
+      readonly assignmentId: string;
+      readonly runId: string;
+      readonly leaders: readonly PlannedLeader[];
+      readonly originFanOut: number;
+    }
+  /** The control plane tells leaders itself. */
+  | {
+      readonly type: 'notify';
+      readonly tellings: readonly { readonly segment: string; readonly leader: string }[];
+      readonly source: string;
+    }
+  /** A leader that has the assignment serves another; `segments`: the leaders there are now. */
+  | {
+      readonly type: 'hand-on';
+      readonly asker: string;
+      readonly segments: ReadonlyMap<string, { readonly leader: string }>;
+    }
+  | { readonly type: 'receive'; readonly received: Omit<LeaderReceived, '$typeName' | 'runId'> }
+  | {
+      readonly type: 'fail';
+      readonly segment: string;
+      readonly leader: string;
+      readonly reason: string;
+    };
+
+interface Plan {
+  readonly assignmentId: string;
+  readonly runId: string;
+  /** By segment, in the order of the plan. */
+  readonly slots: ReadonlyMap<string, Slot>;
+  /** How many leaders the origin serves at a time; 0: as many as it is configured to. */
+  readonly originFanOut: number;
+}
+
+export type Distribution =
+  | { readonly situation: 'unplanned' }
+  | ({ readonly situation: 'under-way' } & Plan)
+  /** Every leader received or failed. One that failed may still come back. */
+  | ({ readonly situation: 'completed' } & Plan);
+
+/** One assignment on its way to the leaders of its segments. */
+export const distributionAggregate: Aggregate<
+  Distribution,
+  DistributionCommand,
+  DistributionEvent
+> = {
+  type: 'distribution',
+  initial: { situation: 'unplanned' },
+  evolve,
+  decide,
+};
+
+function evolve(state: Distribution, happened: DistributionEvent): Distribution {
+  switch (happened.type) {
+    case 'DistributionPlanned': {
+      const { assignmentId, runId, leaders, originFanOut } = happened.data;
+      const slots = new Map(leaders.map((planned) => [planned.segment, waitingSlot(planned)]));
+      return { situation: 'under-way', assignmentId, runId, slots, originFanOut };
+    }
+    case 'LeaderNotified': {
+      const { segment, leader, source } = happened.data;
+      return withSlot(state, segment, { leader, source, standing: 'notified' });
+    }
+    case 'LeaderReceived': {
+      const { segment, leader, source } = happened.data;
+      return withSlot(state, segment, { leader, source, standing: 'received' });
+    }
+    case 'LeaderFailed':
+      return withSlot(state, happened.data.segment, { standing: 'failed' });
+    case 'DistributionCompleted':
+      return state.situation === 'unplanned' ? state : { ...state, situation: 'completed' };
+  }
+}
+
+function waitingSlot({ segment, leader, nodes, stripes }: PlannedLeader): Slot {
+  const sources = stripes.map((stripe) => stripe.sources);
+  return { segment, leader, nodes, standing: 'waiting', source: '', stripes: sources };
+}
+
+function withSlot(state: Distribution, segment: string, change: Partial<Slot>): Distribution {
+  if (state.situation === 'unplanned') return state;
+  const slot = state.slots.get(segment);
+  if (!slot) return state;
+  return { ...state, slots: new Map(state.slots).set(segment, { ...slot, ...change }) };
+}
+
+/** @throws NotPlanned, NotInPlan */
+function decide(command: DistributionCommand, state: Distribution): DistributionEvent[] {
+  if (command.type === 'plan') {
+    if (state.situation !== 'unplanned') return [];
+    const { type: _, ...plan } = command;
+    const planned = event('DistributionPlanned', { ...plan, leaders: [...plan.leaders] });
+    return withCompletion(state, [planned]);
+  }
+  if (state.situation === 'unplanned') throw new NotPlanned();
+  switch (command.type) {
+    case 'notify':
+      return notify(command, state);
+    case 'hand-on':
+      return handOn(command, state);
+    case 'receive':
+      return receive(command.received, state);
+    case 'fail':
+      return fail(command, state);
+  }
+}
+
+type Command<T extends DistributionCommand['type']> = Extract<DistributionCommand, { type: T }>;
+type Planned = Exclude<Distribution, { situation: 'unplanned' }>;
+
+function notify({ tellings, source }: Command<'notify'>, state: Planned) {
+  return tellings.flatMap(({ segment, leader }) => {
+    const slot = slotOf(state, segment);
+    const told = slot.standing === 'notified' || slot.standing === 'received';
+    return told && slot.leader === leader ? [] : [notified(state, segment, leader, source)];
+  });
+}
+
+function handOn({ asker, segments }: Command<'hand-on'>, state: Planned) {
+  const { standing } = slotOf(state, asker);
+  if (standing !== 'notified' && standing !== 'received') return [];
+  const next = nextLeader(state.slots.values(), asker, ({ segment }) => segments.has(segment));
+  const leader = next && segments.get(next.segment)?.leader;
+  return next && leader ? [notified(state, next.segment, leader, asker)] : [];
+}
+
+function receive(received: Command<'receive'>['received'], state: Planned): DistributionEvent[] {
+  const slot = slotOf(state, received.segment);
+  if (slot.standing === 'received' && slot.leader === received.leader) return [];
+  const { runId } = state;
+  return withCompletion(state, [event('LeaderReceived', { ...received, runId })]);
+}
+
+function fail({ segment, leader, reason }: Command<'fail'>, state: Planned): DistributionEvent[] {
+  const slot = slotOf(state, segment);
+  if (slot.standing !== 'notified' || slot.leader !== leader) return [];
+  const { assignmentId, runId } = state;
+  const failed = event('LeaderFailed', { assignmentId, runId, segment, leader, reason });
+  return withCompletion(state, [failed]);
+}
+
+function notified(state: Planned, segment: string, leader: string, source: string) {
+  const { assignmentId, runId } = state;
+  return event('LeaderNotified', { assignmentId, runId, segment, leader, source });
+}
+
+function slotOf({ assignmentId, slots }: Planned, segment: string): Slot {
+  const slot = slots.get(segment);
+  if (!slot) throw new NotInPlan(assignmentId, segment);
+  return slot;
+}
+
+/** Adds `DistributionCompleted` when these events leave nobody waiting or pulling. */
+function withCompletion(state: Distribution, events: DistributionEvent[]): DistributionEvent[] {
+  const after = events.reduce(evolve, state);
+  if (after.situation !== 'under-way') return events;
+  const { assignmentId, runId, slots } = after;
+  const open = [...slots.values()].some(
+    ({ standing }) => standing === 'waiting' || standing === 'notified',
+  );
+  return open ? events : [...events, event('DistributionCompleted', { assignmentId, runId })];
+}

@@ -1,0 +1,192 @@
+import type { AssignmentBuilt, RecordedEvent, Register } from '#libs/contracts/index.js';
+import { JobType } from '#libs/contracts/index.js';
+import { type AggregateHead, noEvents } from '#libs/event-log/event-log.js';
+import {
+  type Distribution,
+  type DistributionEvent,
+  distributionAggregate,
+} from './distribution.js';
+import {
+  afterDistribution,
+  afterReception,
+  type LinkRates,
+  nothingMeasured,
+  type Served,
+  withServed,
+} from './link-rates.js';
+
+/** Who a node is. */
+export interface Enrolment {
+  readonly segment: string;
+  readonly publicKey: Uint8Array;
+}
+
+/** A segment as its leader last reported it. */
+export interface SegmentEntry {
+  readonly segment: string;
+  readonly leader: string;
+  readonly term: bigint;
+  readonly httpUrl: string;
+  readonly members: readonly Register[];
+  readonly changedAtMs: number;
+}
+
+/** An assignment that somebody may still need. */
+export interface Delivery {
+  readonly assignment: AssignmentBuilt;
+  readonly traceparent: string;
+  readonly distribution: Distribution;
+  readonly head: AggregateHead;
+  /** Segment -> time of the last event about it. */
+  readonly sinceMs: ReadonlyMap<string, number>;
+  /** Segments whose outcome is in the log. */
+  readonly reported: ReadonlySet<string>;
+  /** Source -> what it has sent so far. */
+  readonly served: ReadonlyMap<string, Served>;
+}
+
+/** What the log says of nodes, segments and deliveries under way. */
+export interface PlannerView {
+  readonly nodes: ReadonlyMap<string, Enrolment>;
+  readonly segments: ReadonlyMap<string, SegmentEntry>;
+  readonly openRuns: ReadonlySet<string>;
+  /** By assignment; only those of open runs. */
+  readonly deliveries: ReadonlyMap<string, Delivery>;
+  readonly rates: LinkRates;
+}
+
+export const plannerAggregates = [
+  'node',
+  'segment',
+  'run',
+  'assignment',
+  'distribution',
+  'run-in-segment',
+  'outcome',
+] as const;
+
+export const emptyPlannerView: PlannerView = {
+  nodes: new Map(),
+  segments: new Map(),
+  openRuns: new Set(),
+  deliveries: new Map(),
+  rates: nothingMeasured,
+};
+
+/** The view after one more event; events that do not concern it change nothing. */
+export function evolvePlannerView(view: PlannerView, happened: RecordedEvent): PlannerView {
+  switch (happened.type) {
+    case 'NodeEnrolled': {
+      const { node, segment, publicKey } = happened.data;
+      return { ...view, nodes: new Map(view.nodes).set(node, { segment, publicKey }) };
+    }
+    case 'SegmentChanged': {
+      const entry = { ...happened.data, changedAtMs: happened.timeMs };
+      return { ...view, segments: new Map(view.segments).set(entry.segment, entry) };
+    }
+    case 'RunStarted':
+      return { ...view, openRuns: new Set(view.openRuns).add(happened.data.runId) };
+    case 'AssignmentBuilt':
+      return withAssignment(view, happened);
+    case 'DistributionPlanned':
+    case 'LeaderNotified':
+    case 'LeaderFailed':
+      return withDistributionEvent(view, happened);
+    case 'LeaderReceived':
+      return withReception(view, happened);
+    case 'DistributionCompleted': {
+      const { served } = view.deliveries.get(happened.data.assignmentId) ?? {};
+      const rates = served ? afterDistribution(view.rates, served) : view.rates;
+      return { ...withDistributionEvent(view, happened), rates };
+    }
+    case 'SegmentPrepared':
+    case 'SegmentSwitched': {
+      const { assignmentId, segment } = happened.data;
+      return changeDelivery(view, assignmentId, (delivery) => ({
+        ...delivery,
+        reported: new Set(delivery.reported).add(segment),
+      }));
+    }
+    case 'CommitIssued':
+      return withoutDeliveries(view, happened.data.runId, ({ type }) => type !== JobType.SWITCH);
+    case 'RunCompleted':
+    case 'RunPartiallyCompleted':
+    case 'RunFailed':
+    case 'RunAborted':
+    case 'RunCancelled':
+    case 'RunClosed':
+      return withoutRun(view, happened.data.runId);
+    default:
+      return view;
+  }
+}
+
+function withAssignment(view: PlannerView, built: RecordedEvent<'AssignmentBuilt'>): PlannerView {
+  const assignment = built.data;
+  if (!view.openRuns.has(assignment.runId)) return view;
+  const delivery: Delivery = {
+    assignment,
+    traceparent: built.context.traceparent ?? '',
+    distribution: distributionAggregate.initial,
+    head: noEvents,
+    sinceMs: new Map(),
+    reported: new Set(),
+    served: new Map(),
+  };
+  const deliveries = new Map(view.deliveries).set(assignment.assignmentId, delivery);
+  return { ...view, deliveries };
+}
+
+function withDistributionEvent(
+  view: PlannerView,
+  happened: RecordedEvent & DistributionEvent,
+): PlannerView {
+  return changeDelivery(view, happened.data.assignmentId, (delivery) => ({
+    ...delivery,
+    distribution: distributionAggregate.evolve(delivery.distribution, happened),
+    head: { sequence: happened.sequence, version: happened.version },
+    sinceMs:
+      'segment' in happened.data
+        ? new Map(delivery.sinceMs).set(happened.data.segment, happened.timeMs)
+        : delivery.sinceMs,
+  }));
+}
+
+function withReception(view: PlannerView, received: RecordedEvent<'LeaderReceived'>): PlannerView {
+  const { data, timeMs } = received;
+  const rates = afterReception(view.rates, data, timeMs);
+  const counted = changeDelivery(view, data.assignmentId, (delivery) => ({
+    ...delivery,
+    served: withServed(delivery.served, data, timeMs),
+  }));
+  return { ...withDistributionEvent(counted, received), rates };
+}
+
+function changeDelivery(
+  view: PlannerView,
+  assignmentId: string,
+  change: (delivery: Delivery) => Delivery,
+): PlannerView {
+  const delivery = view.deliveries.get(assignmentId);
+  if (!delivery) return view;
+  const deliveries = new Map(view.deliveries).set(assignmentId, change(delivery));
+  return { ...view, deliveries };
+}
+
+/** What was not prepared in time is not wanted any more: the commit froze the set. */
+function withoutDeliveries(
+  view: PlannerView,
+  runId: string,
+  isOver: (assignment: AssignmentBuilt) => boolean,
+): PlannerView {
+  const kept = [...view.deliveries].filter(
+    ([, { assignment }]) => assignment.runId !== runId || !isOver(assignment),
+  );
+  return { ...view, deliveries: new Map(kept) };
+}
+
+function withoutRun(view: PlannerView, runId: string): PlannerView {
+  const openRuns = new Set(view.openRuns);
+  openRuns.delete(runId);
+  return { ...withoutDeliveries(view, runId, () => true), openRuns };
+}
