@@ -1,0 +1,210 @@
+import { createReadStream, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { create, toBinary } from '@bufbuild/protobuf';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { blockBytes } from '#libs/assignment/container.js';
+import { signNotification } from '#libs/assignment/signed-notification.js';
+import { NotificationSchema } from '#libs/contracts/index.js';
+import { generatePrivateKeyPem, signingKeyFromPem } from '#libs/keys/ed25519.js';
+import { PullFixture } from './pull-fixture.js';
+
+const dataBytes = 40 * blockBytes + 17;
+let fixture: PullFixture;
+
+beforeEach(async () => {
+  fixture = await PullFixture.make(dataBytes);
+});
+afterEach(() => fixture.close());
+
+function rangeOf(request: IncomingMessage): { start: number; end: number } {
+  const [, first, last] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '') ?? [];
+  return { start: Number(first), end: Math.min(Number(last), fixture.containerBytes - 1) };
+}
+
+/** Serves ranges of the container. */
+function honest(request: IncomingMessage, response: ServerResponse): void {
+  const range = rangeOf(request);
+  response.writeHead(206, { 'content-length': range.end - range.start + 1 });
+  createReadStream(fixture.path, range).pipe(response);
+}
+
+/** Serves what is asked for once `open` was called. */
+function gated() {
+  const held: (() => void)[] = [];
+  let isOpen = false;
+  return {
+    held,
+    listener: (request: IncomingMessage, response: ServerResponse) => {
+      const serve = () => honest(request, response);
+      if (isOpen || rangeOf(request).start === 0) serve();
+      else held.push(serve);
+    },
+    open: () => {
+      isOpen = true;
+      for (const serve of held.splice(0)) serve();
+    },
+  };
+}
+
+function same(path: string): boolean {
+  return readFileSync(path).equals(readFileSync(fixture.path));
+}
+
+describe('a pull', () => {
+  test('brings the container, and a second one finds it', async () => {
+    const origin = await fixture.server(honest);
+    const { puller } = await fixture.agent('a');
+    const pulled = await puller.pull(fixture.request(origin));
+    expect(same(pulled.path)).toBe(true);
+    expect(pulled).toMatchObject({ sourceUrl: origin, retries: 0 });
+    expect(pulled.bytes - fixture.containerBytes).toBeLessThan(4_096);
+    expect(await puller.pull(fixture.request(origin))).toMatchObject({ bytes: 0 });
+  });
+
+  test('passes blocks on before the container is whole', async () => {
+    const gate = gated();
+    const origin = await fixture.server(gate.listener);
+    const [first, second] = [await fixture.agent('a'), await fixture.agent('b')];
+    const striped = (url: string) => ({ ...fixture.request(), stripes: [[url], [url]] });
+    const pulls = [
+      second.puller.pull(striped(first.url)),
+      first.puller.pull(striped(origin)),
+    ] as const;
+    const headOf = async (url: string) => {
+      const headers = { range: 'bytes=0-31', prefer: 'wait=5' };
+      const response = await fetch(`${url}/blobs/${fixture.digest}`, { headers });
+      return `${response.status} ${await response.text()}`;
+    };
+    expect(await headOf(second.url)).toMatch(/^206/);
+    expect(await first.spool.find(fixture.digest)).toBeUndefined();
+    gate.open();
+    for (const { path } of await Promise.all(pulls)) expect(same(path)).toBe(true);
+  });
+
+  test('takes each stripe from its own source, every block once', async () => {
+    const urls = await Promise.all([honest, honest, honest].map((each) => fixture.server(each)));
+    const { puller } = await fixture.agent('a');
+    const stripes = urls.map((url) => [url]);
+    const { path, bytes, links } = await puller.pull({ ...fixture.request(), stripes });
+    expect(same(path)).toBe(true);
+    expect(links.map(({ url }) => url).sort()).toEqual([...urls].sort());
+    expect(bytes - fixture.containerBytes).toBeLessThan(4_096);
+  });
+
+  test('a request for a block that does not come is refused in time', async () => {
+    const gate = gated();
+    const origin = await fixture.server(gate.listener);
+    const { puller, spool, url } = await fixture.agent('a');
+    const pull = puller.pull({ ...fixture.request(), stripes: [[origin], [origin]] });
+    await spool.arrivingWithin(fixture.digest, 5_000);
+    const headers = { range: `bytes=${fixture.containerBytes - 10}-` };
+    const { status } = await fetch(`${url}/blobs/${fixture.digest}`, { headers });
+    expect(status).toBe(503);
+    gate.open();
+    await pull;
+  });
+
+  test('what another attempt left is not fetched again', async () => {
+    const origin = await fixture.server(honest);
+    const { puller, spool } = await fixture.agent('a');
+    const part = spool.partPath(fixture.digest);
+    writeFileSync(part, readFileSync(fixture.path));
+    truncateSync(part, fixture.containerBytes - 3 * blockBytes);
+    const { path, bytes } = await puller.pull(fixture.request(origin));
+    expect(same(path)).toBe(true);
+    expect(bytes).toBeLessThanOrEqual(4 * blockBytes);
+  });
+});
+
+describe('a source that fails', () => {
+  const lie = (request: IncomingMessage, response: ServerResponse) => {
+    const { start, end } = rangeOf(request);
+    const bytes = readFileSync(fixture.path).subarray(start, end + 1);
+    if (start > 0) bytes.fill(7, 0, 100);
+    response.writeHead(206).end(bytes);
+  };
+  const endless = (_request: IncomingMessage, response: ServerResponse) => {
+    response.writeHead(206);
+    const more = () => {
+      while (response.write(Buffer.alloc(65_536)));
+    };
+    response.on('drain', more);
+    more();
+  };
+  const half = (request: IncomingMessage, response: ServerResponse) => {
+    const { start, end } = rangeOf(request);
+    response.writeHead(206, { 'content-length': end - start + 1 });
+    const middle = Math.floor((start + end) / 2);
+    const stream = createReadStream(fixture.path, { start, end: middle });
+    stream.on('end', () => response.destroy());
+    stream.pipe(response, { end: false });
+  };
+  const loris = (_request: IncomingMessage, response: ServerResponse) => {
+    response.writeHead(206).write('x');
+  };
+  const away = (_request: IncomingMessage, response: ServerResponse) => {
+    response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end();
+  };
+  const cases: [string, (request: IncomingMessage, response: ServerResponse) => void][] = [
+    ['sends wrong bytes', lie],
+    ['never stops', endless],
+    ['breaks off', half],
+    ['sends next to nothing', loris],
+    ['sends elsewhere', away],
+  ];
+
+  test.each(cases)('and %s is replaced by another', async (_what, listener) => {
+    const [bad, good] = [await fixture.server(listener), await fixture.server(honest)];
+    const { puller } = await fixture.agent('a', 100);
+    const { path, retries, links } = await puller.pull(fixture.request(bad, good));
+    expect(same(path)).toBe(true);
+    expect(retries).toBeGreaterThan(0);
+    const wasted = links.reduce((sum, link) => sum + link.bytes, 0) - fixture.containerBytes;
+    expect(wasted).toBeLessThan(fixture.containerBytes);
+  });
+
+  test('what it gave before it broke off is kept', async () => {
+    const [bad, good] = [await fixture.server(half), await fixture.server(honest)];
+    const { puller } = await fixture.agent('a', 100);
+    const { links } = await puller.pull({ ...fixture.request(), stripes: [[bad, good], [good]] });
+    const total = links.reduce((sum, link) => sum + link.bytes, 0);
+    expect(total).toBeLessThan(fixture.containerBytes + 16 * blockBytes);
+  });
+
+  test('a signed container of another assignment is not taken for this one', async () => {
+    const [origin] = [await fixture.server(honest)];
+    const { puller } = await fixture.agent('a', 100);
+    const pull = puller.pull({ ...fixture.request(origin), assignmentId: 'other' });
+    await expect(pull).rejects.toThrow('this is assignment a');
+  });
+
+  test('a pull without any good source ends, and keeps no whole container', async () => {
+    const bad = await fixture.server(lie);
+    const { puller, spool } = await fixture.agent('a', 100);
+    await expect(puller.pull(fixture.request(bad))).rejects.toThrow('not the one that was signed');
+    await expect(stat(spool.containerPath(fixture.digest))).rejects.toThrow();
+  });
+});
+
+describe('a notification that another leader brings', () => {
+  const notification = create(NotificationSchema, { assignmentId: 'x', segment: 'paris' });
+  const post = async (url: string, body: Uint8Array) =>
+    (await fetch(`${url}/notification`, { method: 'POST', body: Buffer.from(body) })).status;
+
+  test('is taken when the control plane signed it', async () => {
+    const { url } = await fixture.agent('paris');
+    expect(await post(url, signNotification(notification, [fixture.key]))).toBe(204);
+    expect(fixture.notified).toEqual(['x']);
+  });
+
+  test('is refused when anybody else did, nobody did, or it is for another segment', async () => {
+    const { url } = await fixture.agent('paris');
+    const stranger = signingKeyFromPem(generatePrivateKeyPem());
+    const rome = create(NotificationSchema, { ...notification, segment: 'rome' });
+    expect(await post(url, signNotification(notification, [stranger]))).toBe(403);
+    expect(await post(url, toBinary(NotificationSchema, notification))).toBe(403);
+    expect(await post(url, signNotification(rome, [fixture.key]))).toBe(403);
+    expect(fixture.notified).toEqual([]);
+  });
+});

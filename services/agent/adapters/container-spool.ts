@@ -1,0 +1,131 @@
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '#libs/clock/clock.js';
+import type { TrustRoot } from '#libs/keys/key-provider.js';
+import { ArrivingContainer } from './arriving-container.js';
+
+/** Received assignments on disk: `<digest>.part` while one arrives, `<digest>.container` after. */
+export class ContainerSpool {
+  private readonly arrivals = new Map<string, ArrivingContainer>();
+  private readonly awaited = new Map<string, Set<() => void>>();
+
+  private constructor(
+    private readonly directory: string,
+    private readonly budgetBytes: number,
+    private readonly clock: Clock,
+  ) {}
+
+  static async open(directory: string, budgetBytes: number, clock: Clock): Promise<ContainerSpool> {
+    await mkdir(directory, { recursive: true });
+    return new ContainerSpool(directory, budgetBytes, clock);
+  }
+
+  partPath(digest: string): string {
+    return join(this.directory, `${digest}.part`);
+  }
+
+  containerPath(digest: string): string {
+    return join(this.directory, `${digest}.container`);
+  }
+
+  /** The path of a whole container, or `undefined`. */
+  async find(digest: string): Promise<string | undefined> {
+    const path = this.containerPath(digest);
+    try {
+      await stat(path);
+      return path;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** A container that arrives now. */
+  arriving(digest: string): ArrivingContainer | undefined {
+    return this.arrivals.get(digest);
+  }
+
+  /** A container that arrives now or begins to within `waitMs`. */
+  async arrivingWithin(digest: string, waitMs: number): Promise<ArrivingContainer | undefined> {
+    if (!this.arrivals.has(digest) && waitMs > 0) await this.beginning(digest, waitMs);
+    return this.arrivals.get(digest);
+  }
+
+  /**
+   * Lets `fill` bring a container here; others may read what it has brought while it goes on.
+   * @returns its path when `fill` brought everything
+   */
+  async receive(
+    digest: string,
+    containerBytes: number,
+    trust: TrustRoot,
+    fill: (arriving: ArrivingContainer) => Promise<void>,
+  ): Promise<string> {
+    const file = await openPart(this.partPath(digest));
+    const arriving = new ArrivingContainer(file, containerBytes, trust, this.clock);
+    try {
+      await arriving.resume();
+      this.arrivals.set(digest, arriving);
+      for (const begun of [...(this.awaited.get(digest) ?? [])]) begun();
+      await fill(arriving);
+      return await this.complete(digest);
+    } finally {
+      this.arrivals.delete(digest);
+      arriving.close();
+      await file.close();
+    }
+  }
+
+  /** A part file is whole and verified. @returns its new path */
+  async complete(digest: string): Promise<string> {
+    const path = this.containerPath(digest);
+    await rename(this.partPath(digest), path);
+    const now = new Date(this.clock.nowMs());
+    await utimes(path, now, now);
+    await this.prune(path);
+    return path;
+  }
+
+  private beginning(digest: string, waitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const waiting = this.awaited.get(digest) ?? new Set();
+      this.awaited.set(digest, waiting);
+      const done = () => {
+        cancel();
+        waiting.delete(done);
+        if (waiting.size === 0) this.awaited.delete(digest);
+        resolve();
+      };
+      const cancel = this.clock.schedule(waitMs, done);
+      waiting.add(done);
+    });
+  }
+
+  /** Removes the oldest containers beyond the budget, never the newest or one that arrives. */
+  private async prune(newest: string): Promise<void> {
+    const kept = new Set([newest, ...[...this.arrivals.keys()].map((key) => this.partPath(key))]);
+    const paths = (await readdir(this.directory)).map((name) => join(this.directory, name));
+    const files = await Promise.all(paths.map(sizeAndTime));
+    let totalBytes = 0;
+    for (const file of files.sort((a, b) => b.mtimeMs - a.mtimeMs)) {
+      totalBytes += file.sizeBytes;
+      if (totalBytes > this.budgetBytes && !kept.has(file.path)) {
+        await rm(file.path, { force: true });
+      }
+    }
+  }
+}
+
+async function openPart(path: string): Promise<FileHandle> {
+  await (await open(path, 'a+')).close();
+  return open(path, 'r+');
+}
+
+/** A file that has gone meanwhile takes no room. */
+async function sizeAndTime(path: string) {
+  try {
+    const { size, mtimeMs } = await stat(path);
+    return { path, sizeBytes: size, mtimeMs };
+  } catch {
+    return { path, sizeBytes: 0, mtimeMs: 0 };
+  }
+}

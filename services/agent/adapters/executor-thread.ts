@@ -1,0 +1,142 @@
+import { Worker } from 'node:worker_threads';
+import { fromBinary } from '@bufbuild/protobuf';
+import type { Clock } from '#libs/clock/clock.js';
+import {
+  type AssignmentReport,
+  AssignmentReportSchema,
+  type LiveVersion,
+  LiveVersionSchema,
+  NodeStatus,
+} from '#libs/contracts/index.js';
+import { type AssignmentExecutor, type ControlClock, failedReport } from '../app/executor.js';
+import { untilDue } from '../app/until-due.js';
+import type { ExecuteRequest, ExecutorMessage, ExecutorStart } from './executor-messages.js';
+
+export interface ExecutorThreadOptions extends ExecutorStart {
+  readonly clock: Clock;
+  readonly controlClock: () => ControlClock;
+  /** Called when another version of a site went live. */
+  readonly onLiveChanged: () => void;
+}
+
+interface Pending {
+  readonly assignmentId: string;
+  readonly settle: (report: AssignmentReport) => void;
+}
+
+/**
+ * Executes on a thread of its own. When that ends, what it was at fails; the next assignment starts
+ * another one, which recovers.
+ */
+export class ExecutorThread implements AssignmentExecutor {
+  private readonly reports = new Map<string, AssignmentReport>();
+  private readonly pending = new Map<number, Pending>();
+  private live: LiveVersion[] = [];
+  private lastId = 0;
+  /** Undefined when the thread has ended; the next assignment starts another. */
+  private worker: Worker | undefined;
+  private opening: Promise<Worker> | undefined;
+
+  private constructor(private readonly options: ExecutorThreadOptions) {}
+
+  /** Mends what a crash left, then is ready. @throws with the reason when it cannot start */
+  static async start(options: ExecutorThreadOptions): Promise<ExecutorThread> {
+    const thread = new ExecutorThread(options);
+    await thread.open();
+    return thread;
+  }
+
+  liveVersions(): LiveVersion[] {
+    return this.live;
+  }
+
+  reportOf(assignmentId: string): AssignmentReport | undefined {
+    return this.reports.get(assignmentId);
+  }
+
+  async execute(assignmentId: string, containerPath: string): Promise<AssignmentReport> {
+    const known = this.reports.get(assignmentId);
+    if (known) return known;
+    const { trust, clock, controlClock } = this.options;
+    try {
+      await untilDue(containerPath, trust, clock, controlClock);
+      const worker = this.worker ?? (await this.openOnce());
+      return await this.ask(worker, assignmentId, containerPath);
+    } catch (error) {
+      const { name, message } = error as Error;
+      return failedReport(this.options.node, assignmentId, `${name}: ${message}`);
+    }
+  }
+
+  /** Ends the thread, wherever it is: a version is complete or not there. */
+  async close(): Promise<void> {
+    await this.worker?.terminate();
+  }
+
+  private ask(worker: Worker, assignmentId: string, path: string): Promise<AssignmentReport> {
+    this.lastId += 1;
+    const controlClock = this.options.controlClock();
+    const request = { id: this.lastId, assignmentId, containerPath: path, controlClock };
+    return new Promise((settle) => {
+      this.pending.set(request.id, { assignmentId, settle });
+      worker.postMessage(request satisfies ExecuteRequest);
+    });
+  }
+
+  private openOnce(): Promise<Worker> {
+    this.opening ??= this.open().finally(() => {
+      this.opening = undefined;
+    });
+    return this.opening;
+  }
+
+  private open(): Promise<Worker> {
+    const { root, node, trust, agreementKey } = this.options;
+    const workerData: ExecutorStart = { root, node, trust, agreementKey };
+    const script = new URL('./executor-worker.js', import.meta.url);
+    const worker = new Worker(script, { workerData });
+    return new Promise((resolve, reject) => {
+      worker.on('error', reject);
+      worker.on('message', (message: ExecutorMessage) => {
+        if (message.kind === 'started') {
+          this.worker = worker;
+          resolve(worker);
+        }
+        if (message.kind === 'refused') {
+          reject(Object.assign(new Error(message.message), { name: message.name }));
+        }
+        this.receive(message);
+      });
+      worker.once('exit', (code) => {
+        reject(new Error(`the executor's thread ended with ${code}`));
+        if (this.worker === worker) this.ended();
+      });
+    });
+  }
+
+  private receive(message: ExecutorMessage): void {
+    if (message.kind === 'refused') return;
+    if (message.kind === 'executed') {
+      const report = fromBinary(AssignmentReportSchema, message.report);
+      this.settle(message.id, report);
+      return;
+    }
+    this.live = message.live.map((bytes) => fromBinary(LiveVersionSchema, bytes));
+    if (message.kind === 'live-changed') this.options.onLiveChanged();
+  }
+
+  private settle(id: number, report: AssignmentReport): void {
+    const pending = this.pending.get(id);
+    this.pending.delete(id);
+    if (report.status !== NodeStatus.FAILED) this.reports.set(report.assignmentId, report);
+    pending?.settle(report);
+  }
+
+  private ended(): void {
+    this.worker = undefined;
+    const { node } = this.options;
+    for (const [id, { assignmentId }] of this.pending) {
+      this.settle(id, failedReport(node, assignmentId, "the executor's thread ended"));
+    }
+  }
+}

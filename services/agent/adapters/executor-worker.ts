@@ -1,0 +1,44 @@
+import { join } from 'node:path';
+import { parentPort, workerData } from 'node:worker_threads';
+import { toBinary } from '@bufbuild/protobuf';
+import { AssignmentReportSchema, LiveVersionSchema } from '#libs/contracts/index.js';
+import { readHostPolicy } from '#libs/interpreter/adapters/host-policy-file.js';
+import { hostPorts } from '#libs/interpreter/adapters/host-ports.js';
+import { type ControlClock, Executor } from '../app/executor.js';
+import type { ExecuteRequest, ExecutorMessage, ExecutorStart } from './executor-messages.js';
+import { switchMemory } from './switch-memory.js';
+
+/*
+ * The executor's own thread: the interpreter works with synchronous calls, which are the fastest,
+ * and a disk that stalls holds up nothing but the assignment.
+ */
+const { root, node, trust, agreementKey } = workerData as ExecutorStart;
+let controlClock: ControlClock = { offsetMs: 0, errorMs: 0 };
+const say = (message: ExecutorMessage) => parentPort?.postMessage(message);
+
+try {
+  const executor = await Executor.start({
+    root,
+    node,
+    trust,
+    agreementKey,
+    ports: hostPorts,
+    hostPolicy: readHostPolicy(join(root, 'host.json')),
+    controlClock: () => controlClock,
+    switches: switchMemory(join(root, 'spool', 'switches.json')),
+    onLiveChanged: () => say({ kind: 'live-changed', live: liveVersions() }),
+  });
+  const liveVersions = () =>
+    executor.liveVersions().map((version) => toBinary(LiveVersionSchema, version));
+  parentPort?.on('message', (request: ExecuteRequest) => {
+    const { id, assignmentId, containerPath } = request;
+    controlClock = request.controlClock;
+    void executor.execute(assignmentId, containerPath).then((report) => {
+      say({ kind: 'executed', id, report: toBinary(AssignmentReportSchema, report) });
+    });
+  });
+  say({ kind: 'started', live: liveVersions() });
+} catch (error) {
+  const { name, message } = error as Error;
+  say({ kind: 'refused', name, message });
+}

@@ -1,0 +1,23 @@
+export interface PullRequest {
+  /** SHA-256 of the container, hex. */
+  readonly digest: string;
+  readonly containerBytes: number;
+  /** HTTP base URLs, best first. */
+  readonly sourceUrls: readonly string[];
+  /** The sources of each stripe, best first; none: one stripe from `sourceUrls`. */
+  readonly stripes?: readonly (readonly string[])[];
+  /** The container must be of this assignment. */
+  readonly assignmentId?: string;
+  /** Tells the source that a member of its own segment pulls. */
+  readonly asMember: boolean;
+}
+
+/** Thrown when no source gave the container in time. */
+export class SourcesExhausted extends Error {
+  override readonly name = 'SourcesExhausted';
+}
+
+/** Thrown when this server's own disk does not take the container; no other source helps. */
+export class SpoolFailed extends Error {
+  override readonly name = 'SpoolFailed';
+}

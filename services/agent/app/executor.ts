@@ -1,0 +1,259 @@
+import type { KeyObject } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { create } from '@bufbuild/protobuf';
+import type { AssignmentHead } from '#libs/assignment/container.js';
+import { AssignmentRefused } from '#libs/assignment/errors.js';
+import { openContainer } from '#libs/assignment/reader.js';
+import {
+  type AssignmentHeader,
+  type AssignmentReport,
+  AssignmentReportSchema,
+  JobType,
+  type LiveVersion,
+  LiveVersionSchema,
+  NodeStatus,
+} from '#libs/contracts/index.js';
+import { checkAdmission } from '#libs/interpreter/admission.js';
+import { confirmLive, goLive } from '#libs/interpreter/go-live.js';
+import type { HostPolicy } from '#libs/interpreter/host-policy.js';
+import type { InterpreterPorts } from '#libs/interpreter/ports.js';
+import { prepareContainer } from '#libs/interpreter/prepare-container.js';
+import { readSiteState, recover, type SiteState } from '#libs/interpreter/recover.js';
+import type { SitePolicy } from '#libs/interpreter/site-policy.js';
+import type { TrustRoot } from '#libs/keys/key-provider.js';
+
+/** The control plane's clock as this host knows it. */
+export interface ControlClock {
+  /** To be added to this host's time. */
+  readonly offsetMs: number;
+  /** How far the sum may be off; 0: it was never measured. */
+  readonly errorMs: number;
+}
+
+/** Remembers for each site the newest assignment that switched it. */
+export interface SwitchMemory {
+  lastOf(site: string): number;
+  remember(site: string, sequence: number): void;
+}
+
+export interface ExecutorOptions {
+  readonly root: string;
+  readonly node: string;
+  readonly trust: TrustRoot;
+  /** Opens what is encrypted for this host. */
+  readonly agreementKey?: KeyObject;
+  readonly ports: InterpreterPorts;
+  /** What this host's administrator allows and wants. */
+  readonly hostPolicy?: HostPolicy;
+  readonly controlClock: () => ControlClock;
+  readonly switches: SwitchMemory;
+  /** Called when another version of a site went live. */
+  readonly onLiveChanged: () => void;
+}
+
+/** Executes received assignments on this host and says how each went. */
+export interface AssignmentExecutor {
+  /** What each site serves on this host. */
+  liveVersions(): LiveVersion[];
+  /** The report of an assignment that was executed since the start, if it succeeded. */
+  reportOf(assignmentId: string): AssignmentReport | undefined;
+  /** Executes a whole container; errors become the report. A repetition only reports again. */
+  execute(assignmentId: string, containerPath: string): Promise<AssignmentReport>;
+}
+
+/** Executes on the thread that it is on, one assignment at a time. */
+export class Executor implements AssignmentExecutor {
+  private readonly reports = new Map<string, AssignmentReport>();
+  private readonly sites = new Map<string, SiteState>();
+  private queue: Promise<unknown> = Promise.resolve();
+
+  private constructor(private readonly options: ExecutorOptions) {}
+
+  /** Mends what a crash left, then is ready. */
+  static async start(options: ExecutorOptions): Promise<Executor> {
+    const executor = new Executor(options);
+    for (const site of sitesIn(options.root)) {
+      executor.sites.set(site, await recover({ root: options.root, site }, options.ports));
+      // A probe may take its time; what arrives meanwhile waits for it.
+      executor.queue = executor.queue.then(() => executor.confirm(site));
+    }
+    return executor;
+  }
+
+  liveVersions(): LiveVersion[] {
+    return [...this.sites].flatMap(([site, { live, prepared }]) =>
+      live
+        ? [
+            create(LiveVersionSchema, {
+              site,
+              sequence: BigInt(live.sequence),
+              treeDigest: Buffer.from(live.treeDigest, 'hex'),
+              keptTrees: prepared.map(({ treeDigest }) => beginningOf(treeDigest)),
+            }),
+          ]
+        : [],
+    );
+  }
+
+  reportOf(assignmentId: string): AssignmentReport | undefined {
+    return this.reports.get(assignmentId);
+  }
+
+  execute(assignmentId: string, containerPath: string): Promise<AssignmentReport> {
+    const done = this.queue.then(async () => {
+      const known = this.reports.get(assignmentId);
+      if (known) return known;
+      const report = await this.run(assignmentId, containerPath);
+      const isOver = report.status !== NodeStatus.FAILED && report.status !== NodeStatus.RECEIVED;
+      if (isOver) this.reports.set(assignmentId, report);
+      return report;
+    });
+    this.queue = done;
+    return done;
+  }
+
+  private async run(assignmentId: string, path: string): Promise<AssignmentReport> {
+    const { node, trust } = this.options;
+    try {
+      const head = await openContainer(path, trust);
+      const { header } = head;
+      const outcome =
+        header.type === JobType.SWITCH ? await this.switch(header) : await this.prepare(path, head);
+      return create(AssignmentReportSchema, { node, assignmentId, ...outcome });
+    } catch (error) {
+      const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+      return failedReport(node, assignmentId, message);
+    }
+  }
+
+  private async prepare(path: string, head: AssignmentHead) {
+    const { header } = head;
+    const done = this.isOnDisk(header)
+      ? { status: NodeStatus.PREPARED, treeDigest: header.resultTreeDigest }
+      : await this.build(path, head);
+    return header.switchOnApply ? this.goLive(header, Number(header.sequence)) : done;
+  }
+
+  /** Nothing is built where the assignment says that the server has its tree, and it has. */
+  private isOnDisk(header: AssignmentHeader): boolean {
+    const { baseTreeDigest, resultTreeDigest, commandCount, site } = header;
+    if (commandCount > 0n || Buffer.compare(baseTreeDigest, resultTreeDigest) !== 0) return false;
+    this.admit(header);
+    return versionWith(readSiteState({ root: this.options.root, site }), header, 0) !== undefined;
+  }
+
+  private async build(path: string, head: AssignmentHead) {
+    const { root, node, trust, agreementKey, ports } = this.options;
+    const sitePolicy = this.policyOf(head.header.site);
+    const key = agreementKey ? { agreementKey } : {};
+    const outcome = await prepareContainer(
+      { root, node, path, head, trust, sitePolicy, ...key },
+      ports,
+    );
+    if (outcome.kind === 'waiting') return { status: NodeStatus.RECEIVED };
+    const treeDigest = Buffer.from(outcome.prepared.treeDigest, 'hex');
+    return { status: NodeStatus.PREPARED, treeDigest };
+  }
+
+  private async switch(header: AssignmentHeader) {
+    const { root, switches } = this.options;
+    const { live } = readSiteState({ root, site: header.site });
+    const wanted = Number(header.switchToSequence);
+    if (!live || live.sequence !== wanted) {
+      this.admit(header);
+      const last = switches.lastOf(header.site);
+      if (header.sequence < BigInt(last)) {
+        const text = `assignment ${header.sequence} of ${header.site} is older than ${last}`;
+        throw new AssignmentRefused('replayed', text);
+      }
+    }
+    return this.goLive(header, wanted);
+  }
+
+  private async goLive(header: AssignmentHeader, wanted: number) {
+    const { root, ports, switches, controlClock, onLiveChanged } = this.options;
+    const { site } = header;
+    const location = { root, site };
+    const sequence = versionWith(readSiteState(location), header, wanted) ?? wanted;
+    const sitePolicy = this.policyOf(site);
+    const { switchedAtMs, treeDigest, cleanup } = await this.noticing(site, () =>
+      goLive({ ...location, sequence, sitePolicy }, ports),
+    );
+    switches.remember(site, Number(header.sequence));
+    void cleanup.then((removed) => {
+      if (removed.length === 0) return;
+      this.sites.set(site, readSiteState(location));
+      onLiveChanged();
+    });
+    const { offsetMs, errorMs } = controlClock();
+    return {
+      status: NodeStatus.SWITCHED,
+      treeDigest: Buffer.from(treeDigest, 'hex'),
+      switchedAtMs: BigInt(Math.round(switchedAtMs + offsetMs)),
+      clockErrorMs: Math.ceil(errorMs),
+    };
+  }
+
+  private admit(header: AssignmentHeader): void {
+    const { node, ports } = this.options;
+    const facts = { site: header.site, node, nowMs: ports.clock.nowMs(), highestSwitched: 0 };
+    checkAdmission(header, facts);
+  }
+
+  /** Repeats the checks of what went live just before this host or this agent stopped. */
+  private async confirm(site: string): Promise<void> {
+    const { root, ports } = this.options;
+    try {
+      const sitePolicy = this.policyOf(site);
+      await this.noticing(site, () => confirmLive({ root, site, sitePolicy }, ports));
+    } catch {
+      // It was switched back, or cannot be; what is live now is what the registration says.
+    }
+  }
+
+  /** Says what is live after the action, however it ended. */
+  private async noticing<T>(site: string, action: () => Promise<T>): Promise<T> {
+    try {
+      return await action();
+    } finally {
+      const before = this.sites.get(site)?.live?.sequence;
+      const state = readSiteState({ root: this.options.root, site });
+      this.sites.set(site, state);
+      if (state.live?.sequence !== before) this.options.onLiveChanged();
+    }
+  }
+
+  private policyOf(site: string): Partial<SitePolicy> {
+    return this.options.hostPolicy?.policyOf(site) ?? {};
+  }
+}
+
+/** The version with the assignment's tree: the one with that sequence, or the newest. */
+function versionWith(state: SiteState, header: AssignmentHeader, sequence: number) {
+  const digest = Buffer.from(header.resultTreeDigest).toString('hex');
+  const versions = [...state.prepared, ...(state.live ? [state.live] : [])]
+    .filter(({ treeDigest }) => treeDigest === digest)
+    .map((version) => version.sequence)
+    .sort((a, b) => b - a);
+  return versions.includes(sequence) ? sequence : versions[0];
+}
+
+/** Enough to tell a site's trees apart. */
+function beginningOf(treeDigest: string): Uint8Array {
+  return Buffer.from(treeDigest.slice(0, 16), 'hex');
+}
+
+/** What a server says of an assignment that it could not get or execute. */
+export function failedReport(node: string, assignmentId: string, error: string): AssignmentReport {
+  const status = NodeStatus.FAILED;
+  return create(AssignmentReportSchema, { node, assignmentId, status, error });
+}
+
+function sitesIn(root: string): string[] {
+  try {
+    return readdirSync(join(root, 'sites'));
+  } catch {
+    return [];
+  }
+}

@@ -1,0 +1,243 @@
+import { create } from '@bufbuild/protobuf';
+import type { Clock } from '#libs/clock/clock.js';
+import {
+  type AssignmentReport,
+  type IngressKind,
+  type IngressReport,
+  NextLeaderRequestSchema,
+  NodeStatus,
+  type Notification,
+  ReceivedReportSchema,
+  SegmentAssignmentReportSchema,
+  type SessionAnnouncement,
+} from '#libs/contracts/index.js';
+import type { SegmentMember } from '#libs/election/segment.js';
+import type { SegmentRuntime } from '#libs/election/segment-runtime.js';
+import type { SessionOutcome } from '#libs/multicast/session.js';
+import type { ContainerPuller, Pulled } from '../adapters/container-puller.js';
+import type { ControlLink } from '../adapters/control-link.js';
+import { SpoolFailed } from '../adapters/pull-request.js';
+import { digestOf, unicastAnnouncement } from './announcements.js';
+import { collectUntilSettled } from './collection.js';
+import { failedReport } from './executor.js';
+import { sourcesOf } from './notified-sources.js';
+
+export interface LeaderOptions {
+  readonly node: string;
+  readonly segment: string;
+  readonly clock: Clock;
+  readonly httpUrl: string;
+  readonly runtime: SegmentRuntime;
+  readonly link: ControlLink;
+  readonly puller: ContainerPuller;
+  /** How long a member may be gone before its report is given up. */
+  readonly memberGraceMs: number;
+  /** Sends a container to other members; `onAnnouncement` gets what Leader Alive repeats. */
+  readonly multicast: (
+    notification: Notification,
+    path: string,
+    members: readonly SegmentMember[],
+    onAnnouncement: (announcement: SessionAnnouncement) => void,
+  ) => Promise<SessionOutcome>;
+  /** Whether a member can hear the data channel, as far as it was found out. */
+  readonly hearsMulticast: (node: string) => boolean;
+  /** Sends an announcement to the segment at once, not only with the next Leader Alive. */
+  readonly announce: (announcement: SessionAnnouncement) => void;
+  /** Executes a container on this host too and reports like any member. */
+  readonly executeHere: (assignmentId: string, path: string) => void;
+  readonly publish: (
+    kind: IngressKind,
+    report: IngressReport['report'],
+    traceparent: string,
+  ) => Promise<void>;
+  readonly log: (line: string) => void;
+}
+
+/** One assignment in this leader's hands. */
+interface Distribution {
+  readonly notification: Notification;
+  announcement?: SessionAnnouncement;
+  unicastBytes: number;
+  outcome?: SessionOutcome;
+  reports?: readonly AssignmentReport[];
+}
+
+const keptDistributions = 64;
+/** Leader Alive must stay one datagram. */
+const announcedAtOnce = 8;
+
+/** The part of an agent that leads: pulls assignments, passes them on, gathers the reports. */
+export class Leader {
+  private readonly distributions = new Map<string, Distribution>();
+
+  constructor(private readonly options: LeaderOptions) {}
+
+  /** Takes a notification; a repeated one repeats the report that went out already. */
+  notified(notification: Notification): void {
+    const known = this.distributions.get(notification.assignmentId);
+    if (known) {
+      if (known.reports) void this.publishReports(known, known.reports);
+      return;
+    }
+    const distribution: Distribution = { notification, unicastBytes: 0 };
+    this.distributions.set(notification.assignmentId, distribution);
+    this.forgetOldest();
+    this.distribute(distribution).catch((error: Error) => this.gaveUp(distribution, error));
+  }
+
+  /** What Leader Alive repeats: assignments that not every member has reported. */
+  announcements(): SessionAnnouncement[] {
+    const all = [...this.distributions.values()].flatMap(({ announcement }) => announcement ?? []);
+    return all.slice(-announcedAtOnce);
+  }
+
+  /** A member reported after its report was given up. */
+  lateReport(report: AssignmentReport): void {
+    const distribution = this.distributions.get(report.assignmentId);
+    if (distribution?.reports) void this.publishReports(distribution, [report]);
+  }
+
+  servedToMember(digest: string, bytes: number): void {
+    for (const distribution of this.distributions.values()) {
+      if (digestOf(distribution.notification) === digest) distribution.unicastBytes += bytes;
+    }
+  }
+
+  private async distribute(distribution: Distribution): Promise<void> {
+    const { notification } = distribution;
+    const { assignmentId, nodes } = notification;
+    const { node, executeHere, puller } = this.options;
+    const startedMs = this.options.clock.nowMs();
+    const pulled = await puller.pull({
+      digest: digestOf(notification),
+      containerBytes: Number(notification.containerBytes),
+      sourceUrls: notification.sourceUrls,
+      stripes: sourcesOf(notification).stripes,
+      assignmentId,
+      asMember: false,
+    });
+    await this.publishReceived(notification, pulled, this.options.clock.nowMs() - startedMs);
+    void this.notifyNext(notification);
+    if (nodes.includes(node)) executeHere(assignmentId, pulled.path);
+    await this.distributeToMembers(distribution, pulled.path);
+    const reports = await collectUntilSettled(assignmentId, nodes, this.options);
+    distribution.reports = reports;
+    this.announceToMissed(distribution, reports);
+    await this.publishReports(distribution, reports);
+  }
+
+  /** A full disk here keeps it from the whole segment: the run need not wait to know that. */
+  private gaveUp(distribution: Distribution, error: Error): void {
+    const { node, log } = this.options;
+    const { assignmentId, nodes } = distribution.notification;
+    this.distributions.delete(assignmentId);
+    log(`${assignmentId} is not distributed: ${error.message}`);
+    if (!(error instanceof SpoolFailed)) return;
+    const reason = `${error.name}: ${node} leads and cannot pass it on: ${error.message}`;
+    const reports = nodes.map((name) => failedReport(name, assignmentId, reason));
+    void this.publishReports(distribution, reports);
+  }
+
+  /** Whoever did not do it finds it in Leader Alive when it is back. */
+  private announceToMissed(distribution: Distribution, reports: readonly AssignmentReport[]): void {
+    const { node, httpUrl } = this.options;
+    const missed = reports
+      .filter(({ status }) => status === NodeStatus.MISSING || status === NodeStatus.FAILED)
+      .map((report) => report.node)
+      .filter((name) => name !== node);
+    if (missed.length === 0) delete distribution.announcement;
+    else
+      distribution.announcement = unicastAnnouncement(distribution.notification, missed, httpUrl);
+  }
+
+  /** Members that multicast does not reach are told to pull. */
+  private async distributeToMembers(distribution: Distribution, path: string): Promise<void> {
+    const { notification } = distribution;
+    const { node, httpUrl, multicast, runtime, announce, hearsMulticast, log } = this.options;
+    const others = notification.nodes.filter((name) => name !== node);
+    if (others.length === 0) return;
+    const deaf = others.filter((name) => !hearsMulticast(name));
+    if (deaf.length > 0) announce(unicastAnnouncement(notification, deaf, httpUrl));
+    const hearing = others.filter(hearsMulticast);
+    const reachable = runtime.members.filter(({ register }) => hearing.includes(register.node));
+    if (reachable.length > 0) {
+      distribution.outcome = await multicast(notification, path, reachable, (announcement) => {
+        distribution.announcement = { ...announcement, participants: hearing };
+      });
+    }
+    distribution.announcement = unicastAnnouncement(notification, others, httpUrl);
+    const unicast = distribution.outcome?.unicast ?? [];
+    if (unicast.length === 0) return;
+    log(`${notification.assignmentId} is pulled by ${unicast.join(', ')}: no multicast is heard`);
+    announce(unicastAnnouncement(notification, unicast, httpUrl));
+  }
+
+  /** Asks who is next until nobody is, and passes each notification on. */
+  private async notifyNext(notification: Notification): Promise<void> {
+    const { segment, node, link, log } = this.options;
+    const { assignmentId } = notification;
+    try {
+      for (;;) {
+        const request = create(NextLeaderRequestSchema, { assignmentId, segment, leader: node });
+        const { next, signedNext, httpUrl } = await link.nextLeader(request);
+        if (!next) return;
+        await fetch(`${httpUrl}/notification`, {
+          method: 'POST',
+          body: Buffer.from(signedNext),
+          signal: AbortSignal.timeout(notificationTimeoutMs),
+        });
+      }
+    } catch (error) {
+      log(`the next leader of ${assignmentId} is left to the planner: ${(error as Error).message}`);
+    }
+  }
+
+  private async publishReceived(
+    notification: Notification,
+    { bytes, retries, links }: Pulled,
+    durationMs: number,
+  ): Promise<void> {
+    const { assignmentId, source, traceparent } = notification;
+    const { names } = sourcesOf(notification);
+    const value = create(ReceivedReportSchema, {
+      assignmentId,
+      segment: this.options.segment,
+      bytes: BigInt(bytes),
+      durationMs: BigInt(durationMs),
+      source,
+      retries,
+      links: links.map((link) => ({
+        source: names.get(link.url) ?? '',
+        bytes: BigInt(link.bytes),
+        durationMs: BigInt(Math.round(link.durationMs)),
+      })),
+    });
+    await this.options.publish('received', { case: 'received', value }, traceparent);
+  }
+
+  private async publishReports(
+    { notification, outcome, unicastBytes }: Distribution,
+    nodes: readonly AssignmentReport[],
+  ): Promise<void> {
+    const value = create(SegmentAssignmentReportSchema, {
+      runId: notification.runId,
+      assignmentId: notification.assignmentId,
+      segment: this.options.segment,
+      nodes: [...nodes],
+      multicastBytes: BigInt(outcome?.multicastBytes ?? 0),
+      repairBytes: BigInt(outcome?.repairBytes ?? 0),
+      unicastBytes: BigInt(unicastBytes),
+    });
+    const { traceparent } = notification;
+    await this.options.publish('assignment', { case: 'assignment', value }, traceparent);
+  }
+
+  private forgetOldest(): void {
+    for (const id of this.distributions.keys()) {
+      if (this.distributions.size <= keptDistributions) return;
+      this.distributions.delete(id);
+    }
+  }
+}
+
+const notificationTimeoutMs = 5_000;

@@ -1,0 +1,34 @@
+import { describe, expect, it } from '@jest/globals';
+import { agentConfig, BadAgentOption } from './config.js';
+
+const given = ['--segment', 'paris', '--name', 'p1', '--root', '/srv', '--control', 'http://c:1/'];
+
+describe("the agent's options", () => {
+  it('have defaults for what is not given', () => {
+    expect(agentConfig(given, { ESPALIER_JOIN_TOKEN: 'token' })).toMatchObject({
+      segment: 'paris',
+      node: 'p1',
+      root: '/srv',
+      controlUrl: 'http://c:1',
+      joinToken: 'token',
+      timings: 'standard',
+      labels: {},
+    });
+  });
+
+  it('take labels', () => {
+    const labels = ['--label', 'tier=web', '--label', 'note=a=b'];
+    expect(agentConfig([...given, ...labels], {}).labels).toEqual({ tier: 'web', note: 'a=b' });
+  });
+
+  it.each([
+    ['a missing name', given.filter((text) => text !== '--name' && text !== 'p1'), '--name'],
+    ['a label without value', [...given, '--label', 'tier'], '--label tier'],
+    ['unknown timings', [...given, '--timings', 'slow'], '--timings slow'],
+    ['an unknown option', [...given, '--nonsense'], '--nonsense'],
+    ['a join token that cannot be read', [...given, '--join-token-file', '/no/file'], '/no/file'],
+  ])('are refused for %s, naming it', (_, args, named) => {
+    expect(() => agentConfig(args, {})).toThrow(BadAgentOption);
+    expect(() => agentConfig(args, {})).toThrow(named);
+  });
+});

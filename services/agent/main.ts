@@ -1,0 +1,19 @@
+import { systemClock } from '#libs/clock/adapters/system-clock.js';
+import { DomainError } from '#libs/contracts/index.js';
+import { startAgent } from './agent.js';
+import { agentConfig } from './config.js';
+
+const log = (line: string) => {
+  process.stderr.write(`${new Date(systemClock.nowMs()).toISOString()} ${line}\n`);
+};
+
+try {
+  const agent = await startAgent(agentConfig(process.argv.slice(2), process.env), log);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => void agent.close().then(() => process.exit(0)));
+  }
+} catch (error) {
+  const remedy = error instanceof DomainError ? `\n  ${error.remedy}` : '';
+  process.stderr.write(`espalier agent: ${(error as Error).message}${remedy}\n`);
+  process.exit(1);
+}
