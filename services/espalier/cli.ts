@@ -1,0 +1,84 @@
+import { Command, CommanderError } from 'commander';
+import pc from 'picocolors';
+import { DomainError } from '#libs/contracts/index.js';
+import { Refused, Unreachable } from './client/api-client.js';
+import { agentCommand } from './commands/agent.js';
+import { assignmentCommand } from './commands/assignment.js';
+import { auditCommand } from './commands/audit.js';
+import { contentCommand } from './commands/content.js';
+import { describeCommand } from './commands/describe.js';
+import { doctorCommand } from './commands/doctor.js';
+import { eventsCommand } from './commands/events.js';
+import { getCommand } from './commands/get.js';
+import { groupCommand } from './commands/group.js';
+import { jobCommands } from './commands/jobs.js';
+import { publishCommand, WaitTimedOut } from './commands/publish.js';
+import { segmentCommand } from './commands/segment.js';
+import { siteCommand } from './commands/site.js';
+import { stageCommand } from './commands/stage.js';
+import { upCommand } from './commands/up.js';
+import { versionCommands } from './commands/versions.js';
+import { exitCodes } from './exit-codes.js';
+
+const program = new Command('espalier')
+  .description('Distributes directory trees to fleets of servers and switches them live together.')
+  .showHelpAfterError('(--help shows how)')
+  .exitOverride();
+for (const add of [
+  upCommand,
+  agentCommand,
+  siteCommand,
+  segmentCommand,
+  groupCommand,
+  stageCommand,
+  publishCommand,
+  jobCommands,
+  versionCommands,
+  getCommand,
+  describeCommand,
+  eventsCommand,
+  assignmentCommand,
+  contentCommand,
+  doctorCommand,
+  auditCommand,
+]) {
+  add(program);
+}
+for (const command of allCommands(program)) command.exitOverride().showHelpAfterError();
+
+process.once('SIGINT', () => process.exit(exitCodes.interrupted));
+// A reader that has seen enough (`espalier events | head`) is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  process.exit(error.code === 'EPIPE' ? exitCodes.done : exitCodes.error);
+});
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = explain(error);
+}
+
+/** Says on stderr what went wrong and what to do. @returns the exit code */
+function explain(error: unknown): number {
+  if (error instanceof CommanderError) {
+    return error.exitCode === 0 ? exitCodes.done : exitCodes.usage;
+  }
+  const { message, remedy } = describe(error);
+  process.stderr.write(`${pc.red('error')}: ${message}\n`);
+  if (remedy) process.stderr.write(`${pc.dim('what to do')}: ${remedy}\n`);
+  if (error instanceof WaitTimedOut) return exitCodes.waitTimedOut;
+  if (error instanceof Refused && error.status === 409) return exitCodes.conflict;
+  return exitCodes.error;
+}
+
+function describe(error: unknown): { message: string; remedy: string } {
+  if (error instanceof Refused || error instanceof DomainError) return error;
+  if (error instanceof Unreachable) {
+    const remedy = 'start one with espalier up, or name another with --url or ESPALIER_URL';
+    return { message: error.message, remedy };
+  }
+  return { message: error instanceof Error ? error.message : String(error), remedy: '' };
+}
+
+function allCommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(allCommands)];
+}

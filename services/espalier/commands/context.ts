@@ -1,0 +1,48 @@
+import { type DescMessage, type MessageShape, toJson } from '@bufbuild/protobuf';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { ApiClient } from '../client/api-client.js';
+
+export const defaultUrl = 'http://127.0.0.1:7800';
+
+export interface CommonOptions {
+  readonly url: string;
+  readonly output: 'table' | 'json';
+}
+
+/** Adds the options that every command of a client has. */
+export function withClientOptions(command: Command): Command {
+  return command
+    .addOption(new Option('--url <url>', 'control plane').env('ESPALIER_URL').default(defaultUrl))
+    .addOption(
+      new Option('-o, --output <format>', 'how to print')
+        .choices(['table', 'json'])
+        .default('table'),
+    );
+}
+
+export function clientOf(options: CommonOptions): ApiClient {
+  return new ApiClient(options.url);
+}
+
+/** Results go to stdout; everything else a command says goes to stderr. */
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+export function tell(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** Prints a message as JSON, with all its fields. */
+export function printJson<Schema extends DescMessage>(
+  schema: Schema,
+  message: MessageShape<Schema>,
+): void {
+  print(JSON.stringify(toJson(schema, message, { alwaysEmitImplicit: true }), undefined, 2));
+}
+
+/** Parses a whole number that is an option's value. */
+export function wholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError('give a whole number');
+  return Number(text);
+}

@@ -1,0 +1,176 @@
+import { create, type JsonObject } from '@bufbuild/protobuf';
+import type { Command } from 'commander';
+import {
+  type JobType,
+  type PublishResult,
+  PublishResultSchema,
+  type RunDetail,
+  RunDetailSchema,
+} from '#libs/contracts/index.js';
+import type { ApiClient, FeedEvent } from '../client/api-client.js';
+import { exitCodeOfRun } from '../exit-codes.js';
+import { RunProgressBar } from '../output/run-progress.js';
+import { formatBytes, formatDuration } from '../output/units.js';
+import { type CommitOptions, commitPolicyOf, withCommitOptions } from './commit-options.js';
+import {
+  type CommonOptions,
+  clientOf,
+  print,
+  printJson,
+  wholeNumber,
+  withClientOptions,
+} from './context.js';
+
+/** Thrown when a run has not ended in the time that the user wanted to wait. */
+export class WaitTimedOut extends Error {
+  override readonly name = 'WaitTimedOut';
+}
+
+/** `espalier publish SITE`. */
+export function publishCommand(program: Command): void {
+  withCommitOptions(
+    withRunOptions(
+      program
+        .command('publish')
+        .description('bring the changes of a staging directory to every server of the site')
+        .argument('<site>')
+        .option('--dry-run', 'only say what would change'),
+    ),
+  ).action((site, options) => runJob({ site, type: 'PUBLISH' }, options));
+}
+
+/** What is asked for; the rest of `RequestRun` is in the options. */
+export interface Job {
+  readonly site: string;
+  readonly type: keyof typeof JobType;
+  readonly to?: string;
+  readonly paths?: readonly string[];
+  readonly nodes?: readonly string[];
+  readonly serverCount?: number;
+}
+
+/** Adds the options of every command that starts a run. */
+export function withRunOptions(command: Command): Command {
+  return withClientOptions(
+    command
+      .option('--wait', 'until every server has switched, and say how it went')
+      .option('--timeout <seconds>', 'stop waiting after so long', wholeNumber, 3_600),
+  );
+}
+
+/** Requests a run and, if it shall, waits for its end; the exit code says how it went. */
+export async function runJob(
+  job: Job,
+  options: CommonOptions & RunOptions & CommitOptions,
+): Promise<void> {
+  const client = clientOf(options);
+  const { type, ...rest } = job;
+  const commit = commitPolicyOf(options);
+  const dryRun = options.dryRun ?? false;
+  const body = { ...rest, type: `JOB_TYPE_${type}`, dryRun, ...(commit && { commit }) };
+  const { runId, sequence } = await sendRun(client, body as unknown as JsonObject);
+  if (!options.wait && !options.dryRun) {
+    if (options.output === 'json') print(JSON.stringify({ runId }));
+    else print(`run ${runId} is on its way; espalier describe run ${runId} tells how it stands`);
+    return;
+  }
+  const detail = await watchRun(client, runId, sequence, options.timeout * 1_000);
+  if (options.output === 'json') printJson(PublishResultSchema, publishResult(detail));
+  else print(summaryOf(detail));
+  process.exitCode = exitCodeOfRun(detail.run?.status ?? '');
+}
+
+interface RunOptions {
+  readonly wait?: boolean;
+  readonly timeout: number;
+  readonly dryRun?: boolean;
+}
+
+export function requestRun(client: ApiClient, site: string, dryRun: boolean) {
+  return sendRun(client, { site, type: 'JOB_TYPE_PUBLISH', dryRun });
+}
+
+function sendRun(client: ApiClient, body: JsonObject) {
+  return client.send<{ runId: string; sequence: string }>('POST', '/api/v1/runs', body);
+}
+
+const endings = [
+  'RunCompleted',
+  'RunPartiallyCompleted',
+  'RunFailed',
+  'RunAborted',
+  'RunCancelled',
+];
+
+/** Follows a run to its end. @throws WaitTimedOut */
+export async function waitForRun(
+  client: ApiClient,
+  runId: string,
+  sequence: string,
+  timeoutMs: number,
+  show: (event: FeedEvent) => void,
+): Promise<RunDetail> {
+  const timeout = AbortSignal.timeout(timeoutMs);
+  const after = String(Math.max(0, Number(sequence) - 2));
+  try {
+    for await (const event of client.events({ run: runId, after, follow: 'true' }, timeout)) {
+      show(event);
+      const type = event.type.slice(event.type.lastIndexOf('.') + 1);
+      if (!endings.includes(type)) continue;
+      return await client.get(
+        `/api/v1/runs/${runId}?atSequence=${event.sequence}`,
+        RunDetailSchema,
+      );
+    }
+    throw new Error(`the events of run ${runId} ended before the run did`);
+  } catch (error) {
+    if (!timeout.aborted) throw error;
+    throw new WaitTimedOut(`run ${runId} has not ended in ${timeoutMs / 1_000} s; it goes on`);
+  }
+}
+
+/** `waitForRun` with its progress on stderr. */
+export async function watchRun(
+  client: ApiClient,
+  runId: string,
+  sequence: string,
+  timeoutMs: number,
+): Promise<RunDetail> {
+  const progress = new RunProgressBar();
+  try {
+    return await waitForRun(client, runId, sequence, timeoutMs, (event) => progress.show(event));
+  } finally {
+    progress.stop();
+  }
+}
+
+/** The stable JSON of `publish --wait -o json`. */
+export function publishResult(detail: RunDetail): PublishResult {
+  const { run, assignments, nodes, bytes, changes } = detail;
+  return create(PublishResultSchema, {
+    runId: run?.runId ?? '',
+    status: run?.status ?? '',
+    reason: run?.reason ?? '',
+    durationMs: run?.durationMs ?? 0,
+    assignments: assignments.map(({ id, sequence, bytes }) => ({ id, sequence, bytes })),
+    nodes: nodes.map(({ node, segment, status }) => ({ node, segment, status })),
+    ...(bytes ? { bytes } : {}),
+    ...(changes ? { changes } : {}),
+  });
+}
+
+function summaryOf({ run, changes, bytes }: RunDetail): string {
+  const took = formatDuration(run?.durationMs ?? 0);
+  const what = changes
+    ? `${changes.added} new, ${changes.changed} changed, ${changes.deleted} deleted, ` +
+      `${changes.renamed} renamed, ${changes.metadata} mode or time only`
+    : '';
+  if (run?.dryRun)
+    return `dry run: ${what}; ${formatBytes(changes?.changedBytes ?? 0)} would be new`;
+  if (run?.nothingChanged) return `nothing changed in ${run.site}; every server keeps what it has`;
+  const servers = `${run?.nodesSwitched} of ${run?.nodesTotal} servers switched in ${took}`;
+  const sent = `${formatBytes(bytes?.wan ?? 0)} over WAN links`;
+  const lines = [`${run?.status}: ${servers} (${what}; ${sent})`];
+  if (run?.reason) lines.push(run.reason);
+  return lines.join('\n');
+}
