@@ -1,0 +1,100 @@
+import { createHash, hkdfSync } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { systemClock, systemRandom } from '#libs/clock/adapters/system-clock.js';
+import { openFileSink } from '#libs/multicast/adapters/file-sink.js';
+import { SessionReceiver } from '#libs/multicast/adapters/session-receiver.js';
+import { sendSession } from '#libs/multicast/adapters/session-sender.js';
+import { openControlChannel } from '#libs/multicast/adapters/udp-control-channel.js';
+import { udpDataChannel } from '#libs/multicast/adapters/udp-data-channel.js';
+import { blockBytes } from '#libs/multicast/session.js';
+import { testEnrolment } from '#libs/testkit/test-enrolment.js';
+
+/*
+ * One host of the bench of a LAN. Says what it has to say in lines of JSON.
+ *   lan-node receive <node> <interface address> <file to write> <file of block digests>
+ *   lan-node send <node> <interface address> <file to send> <node=address:port,...>
+ */
+const headBytes = 1_000;
+const [role = '', node = '', interfaceAddress = '', file = '', other = ''] = process.argv.slice(2);
+const key = Buffer.from(hkdfSync('sha256', 'bench', '', '', 32));
+const common = { segment: 'lan', node, segmentKey: { epoch: 1, key }, interfaceAddress };
+const enrolment = testEnrolment(key);
+const signing = { identity: enrolment.identityOf(node, 'lan'), enrolmentKeys: enrolment.keys };
+const channel = { ...common, ...signing };
+const control = await openControlChannel({ ...channel, address: '239.255.77.1', port: 47_701 });
+const data = udpDataChannel({ ...common, address: '239.255.77.2', port: 47_702 });
+
+if (role === 'receive') receive();
+else await send();
+
+function receive(): void {
+  const digests = readFileSync(other);
+  const isSound = (place: number, bytes: Uint8Array) => {
+    const digest = createHash('sha256').update(bytes).digest();
+    return digest.equals(digests.subarray(32 * place, 32 * place + 32));
+  };
+  const over = (how: string) => {
+    const { user, system } = process.cpuUsage();
+    const cpuS = (user + system) / 1e6;
+    const rssMb = Math.round(process.memoryUsage.rss() / 1e6);
+    say({ how, cpuS, rssMb, overrun: data.overrun, dropped: data.dropped });
+  };
+  new SessionReceiver({
+    control,
+    openData: () => data,
+    clock: systemClock,
+    random: systemRandom,
+    node,
+    wants: () => 'need',
+    openSink: ({ containerBytes }) =>
+      openFileSink({
+        path: file,
+        containerBytes: Number(containerBytes),
+        headBytes,
+        verifyHead: (head) => isSound(0, head),
+        verifyBlock: (index, block) => isSound(index + 1, block),
+        done: async () => over('done'),
+        stopped: async (reason) => over(reason),
+      }),
+  });
+  say({ port: control.unicastPort });
+}
+
+async function send(): Promise<void> {
+  const handle = await open(file, 'r');
+  const { size } = await handle.stat();
+  const participants = other.split(',').map((member) => {
+    const [name = '', address = '', port = ''] = member.split(/[=:]/);
+    return { node: name, address: { address, port: Number(port) } };
+  });
+  const rates: number[] = [];
+  const outcome = await sendSession({
+    control,
+    data,
+    clock: systemClock,
+    subject: {
+      assignmentId: 'bench',
+      containerDigest: createHash('sha256').update(`${size}`).digest(),
+      containerBytes: size,
+      headBytes: Math.min(headBytes, size),
+      unicastUrl: 'http://nowhere/',
+    },
+    participants,
+    read: async (offset, length) => {
+      const bytes = Buffer.allocUnsafe(length);
+      await handle.read(bytes, 0, length, offset);
+      return bytes;
+    },
+    onAnnouncement: ({ rateBytesPerS }) => rates.push(Math.round(Number(rateBytesPerS) / 1e6)),
+  });
+  const { user, system } = process.cpuUsage();
+  say({ ...outcome, cpuS: (user + system) / 1e6, blockBytes, ratesMbPerS: rates });
+  await handle.close();
+  control.close();
+  data.close();
+}
+
+function say(line: object): void {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}

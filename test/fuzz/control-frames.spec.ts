@@ -1,0 +1,10 @@
+import { describe, expect, test } from '@jest/globals';
+import { fuzzFrames } from '#test/fuzz/control-frames.js';
+
+describe('frames from outside', () => {
+  test('10,000 forged, mutated and replayed ones change nothing and break nothing', () => {
+    const { heard, frames, dropped } = fuzzFrames({ count: 10_000, seed: 1 });
+    expect(heard).toBe(0);
+    expect(Object.values(dropped).reduce((sum, count) => sum + count, 0)).toBe(frames);
+  });
+});
