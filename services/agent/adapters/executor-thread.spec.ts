@@ -8,6 +8,7 @@ import { JobType, NodeStatus } from '#libs/contracts/index.js';
 import { removeTree } from '#libs/interpreter/adapters/removal.js';
 import { assignmentOf, testVersions } from '#libs/interpreter/test-versions.js';
 import { generatePrivateKeyPem, signingKeyFromPem } from '#libs/keys/ed25519.js';
+import { VirtualClock } from '#libs/testkit/virtual-clock.js';
 import { ExecutorThread } from './executor-thread.js';
 
 const key = signingKeyFromPem(generatePrivateKeyPem());
@@ -71,6 +72,21 @@ test('a publication is prepared and goes live on the thread, and is remembered',
   expect(await executor.execute('s', '/nowhere')).toBe(executor.reportOf('s'));
   await executor.close();
   expect((await start()).liveVersions()).toMatchObject([{ site: 'www', sequence: 1n }]);
+});
+
+test('an idle thread ends, and what it prepared goes live on the next one', async () => {
+  const clock = new VirtualClock();
+  thread = await ExecutorThread.start({ ...common, clock, root, onLiveChanged: () => undefined });
+  const { status } = await thread.execute('p', await container(1, JobType.PUBLISH));
+  expect(status).toBe(NodeStatus.PREPARED);
+  clock.advance(9_999);
+  expect(thread.isRunning).toBe(true);
+  clock.advance(1);
+  expect(thread.isRunning).toBe(false);
+  const switched = await thread.execute('s', await container(1, JobType.SWITCH));
+  expect(switched.status).toBe(NodeStatus.SWITCHED);
+  expect(thread.isRunning).toBe(true);
+  expect(thread.liveVersions()).toMatchObject([{ site: 'www', sequence: 1n }]);
 });
 
 test('a failure is reported and may be tried again', async () => {
