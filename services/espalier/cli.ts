@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import pc from 'picocolors';
 import { DomainError } from '#libs/contracts/index.js';
@@ -20,29 +21,23 @@ import { upCommand } from './commands/up.js';
 import { versionCommands } from './commands/versions.js';
 import { exitCodes } from './exit-codes.js';
 
+const packageFile = new URL('../../../package.json', import.meta.url);
+const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
 const program = new Command('espalier')
   .description('Distributes directory trees to fleets of servers and switches them live together.')
+  .version(version, '-V, --version', 'say which version this is')
   .showHelpAfterError('(--help shows how)')
   .exitOverride();
-for (const add of [
-  upCommand,
-  agentCommand,
-  siteCommand,
-  segmentCommand,
-  groupCommand,
-  stageCommand,
-  publishCommand,
-  jobCommands,
-  versionCommands,
-  getCommand,
-  describeCommand,
-  eventsCommand,
-  assignmentCommand,
-  contentCommand,
-  doctorCommand,
-  auditCommand,
-]) {
-  add(program);
+for (const [heading, commands] of Object.entries({
+  'Run:': [upCommand, agentCommand, doctorCommand],
+  'Set up:': [siteCommand, groupCommand, segmentCommand, stageCommand],
+  'Distribute:': [publishCommand, jobCommands],
+  'Versions:': [versionCommands],
+  'Look:': [getCommand, describeCommand, eventsCommand, auditCommand],
+  'Files:': [assignmentCommand, contentCommand],
+})) {
+  program.commandsGroup(heading);
+  for (const add of commands) add(program);
 }
 for (const command of allCommands(program)) command.exitOverride().showHelpAfterError();
 
