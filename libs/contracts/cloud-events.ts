@@ -1,27 +1,11 @@
 import { fromJson, type JsonValue, toJson } from '@bufbuild/protobuf';
+import type { CloudEvent } from './cloud-event.js';
 import { eventCatalogue, eventTypeOf, wireName } from './event-catalogue.js';
 import type { AggregateId, AggregateType, RecordedEvent } from './recorded-event.js';
+import { upcast } from './upcasters.js';
 
 /** An event before the log gave it a sequence. */
 export type PendingEvent = Omit<RecordedEvent, 'sequence'>;
-
-/** The stored form: structured CloudEvents 1.0 JSON; `data` is protobuf JSON. */
-export interface CloudEvent {
-  specversion: '1.0';
-  id: string;
-  source: string;
-  type: string;
-  subject: string;
-  time: string;
-  datacontenttype: 'application/json';
-  data: JsonValue;
-  actor: string;
-  correlationid: string;
-  causationid: string;
-  aggregatetype: string;
-  aggregateversion: number;
-  traceparent?: string;
-}
 
 /** Thrown for stored bytes that are no event of this catalogue. */
 export class UndecodableEvent extends Error {
@@ -45,14 +29,17 @@ export function toCloudEvent(pending: PendingEvent): CloudEvent {
     aggregatetype: aggregate.type,
     aggregateversion: pending.version,
     ...(context.traceparent ? { traceparent: context.traceparent } : {}),
+    ...(context.reason ? { reason: context.reason } : {}),
   };
 }
 
 /**
- * Decodes a stored event. Fields that a later version added are ignored.
+ * Decodes a stored event of any version up to this one. Fields that a later version added are
+ * ignored.
  * @throws UndecodableEvent for an unknown type or malformed data.
  */
-export function fromCloudEvent(stored: CloudEvent, sequence: number): RecordedEvent {
+export function fromCloudEvent(given: CloudEvent, sequence: number): RecordedEvent {
+  const stored = upcast(given);
   const type = eventTypeOf(stored.type);
   if (!type) throw new UndecodableEvent(`event ${stored.id} has the unknown type ${stored.type}`);
   const aggregate: AggregateId = {
@@ -74,6 +61,7 @@ export function fromCloudEvent(stored: CloudEvent, sequence: number): RecordedEv
         correlationId: stored.correlationid,
         causationId: stored.causationid,
         ...(stored.traceparent ? { traceparent: stored.traceparent } : {}),
+        ...(stored.reason ? { reason: stored.reason } : {}),
       },
     } as RecordedEvent;
   } catch (cause) {

@@ -1,5 +1,7 @@
 /** The contracts: generated message types, event catalogue, subjects and the CloudEvents codec. */
 
+export * from './cdevents.js';
+export * from './cloud-event.js';
 export * from './cloud-events.js';
 export * from './domain-error.js';
 export * from './event-catalogue.js';
@@ -9,5 +11,8 @@ export * from './generated/espalier/v1/assignment_pb.js';
 export * from './generated/espalier/v1/commands_pb.js';
 export * from './generated/espalier/v1/events_pb.js';
 export * from './generated/espalier/v1/manifest_pb.js';
+export * from './generated/espalier/v1/operations_pb.js';
 export * from './recorded-event.js';
 export * from './subjects.js';
+export * from './unreadable-event.js';
+export * from './upcasters.js';

@@ -6,14 +6,19 @@ export type AggregateType =
   | 'group'
   | 'node'
   | 'segment'
+  | 'tree'
+  | 'job'
+  | 'claim'
   | 'run'
+  | 'rollout'
   | 'changeset'
   | 'assignment'
   | 'distribution'
   | 'run-in-segment'
   | 'outcome'
   | 'shadow'
-  | 'checkpoint';
+  | 'checkpoint'
+  | 'webhook';
 
 /** One aggregate: one subject of the log. `id` is one subject token (see `subjectToken`). */
 export interface AggregateId {
@@ -31,6 +36,8 @@ export interface EventContext {
   readonly causationId: string;
   /** W3C trace context. */
   readonly traceparent?: string;
+  /** Why, in the words of who commanded it. */
+  readonly reason?: string;
 }
 
 /** An event as the log holds it. */
@@ -43,4 +50,6 @@ export type RecordedEvent<T extends EventType = EventType> = DomainEvent<T> & {
   readonly version: number;
   readonly timeMs: number;
   readonly context: EventContext;
+  /** The event as the log holds it, to the letter; only where a reader asked for it. */
+  readonly stored?: string;
 };

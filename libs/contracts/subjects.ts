@@ -3,8 +3,8 @@ import type { AggregateId, AggregateType } from './recorded-event.js';
 /** Fixed for the life of a log: the last token of every aggregate's subject. */
 export const partitionCount = 64;
 
-/** What a leader reports: its segment, an assignment received, its members' outcome. */
-export type IngressKind = 'segment' | 'received' | 'assignment';
+/** What a leader reports: its segment, an assignment received, its members' outcome, its links. */
+export type IngressKind = 'segment' | 'received' | 'assignment' | 'links';
 
 /** Subjects of the streams and of core NATS. */
 export const subjects = {
@@ -18,6 +18,8 @@ export const subjects = {
   ingress: 'ingress.>',
   ingressOf: (node: string, kind: IngressKind) => `ingress.${subjectToken(node)}.${kind}`,
   ingressOfKind: (kind: IngressKind) => `ingress.*.${kind}`,
+  /** Events from outside that jobs wait for: `trigger.<type>`. */
+  triggers: 'trigger.>',
   /** A command or query to a service: NATS request, one replica answers. */
   command: (service: string, name: string) => `cmd.${service}.${name}`,
   /** Requests of agents to a service. */
@@ -58,4 +60,37 @@ export function partitionOf(type: AggregateType, id: string): number {
     hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
   }
   return hash % partitionCount;
+}
+
+/**
+ * The run that an event belongs to, by its aggregate where that is one of a run; another run may
+ * have caused it. `undefined`: it belongs to none.
+ */
+export function runOfAggregate(
+  type: AggregateType,
+  id: string,
+  correlationId: string,
+): string | undefined {
+  switch (type) {
+    case 'run':
+    case 'changeset':
+    case 'outcome':
+      return id;
+    case 'run-in-segment':
+      return id.slice(0, id.indexOf('/'));
+    case 'assignment':
+    case 'distribution':
+      return correlationId;
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * The partition by which read models share an event: all that happens in a run falls to the
+ * partition of the run, so that one writer has all of its rows; anything else to its aggregate's.
+ */
+export function partitionOfRows(type: AggregateType, id: string, correlationId: string): number {
+  const run = runOfAggregate(type, id, correlationId);
+  return run === undefined ? partitionOf(type, id) : partitionOf('run', run);
 }

@@ -7,10 +7,9 @@ import {
   type EventType,
   eventCatalogue,
   fromCloudEvent,
-  type PendingEvent,
   toCloudEvent,
 } from '#libs/contracts/index.js';
-import { exampleMessage } from '../support/example-message.js';
+import { exampleEvent } from '../support/example-event.js';
 
 const corpus = fileURLToPath(new URL('../../../test/golden/events', import.meta.url));
 const types = Object.keys(eventCatalogue) as EventType[];
@@ -22,23 +21,6 @@ function goldenEvent(type: EventType): CloudEvent {
     writeFileSync(path, `${JSON.stringify(toCloudEvent(exampleEvent(type)), undefined, 2)}\n`);
   }
   return JSON.parse(readFileSync(path, 'utf8')) as CloudEvent;
-}
-
-function exampleEvent(type: EventType): PendingEvent {
-  return {
-    type,
-    data: exampleMessage(eventCatalogue[type]),
-    id: `cause-1:site.www:1`,
-    aggregate: { type: 'site', id: 'www' },
-    version: 3,
-    timeMs: Date.UTC(2026, 10, 22, 12, 34, 56, 789),
-    context: {
-      actor: 'cli:somebody',
-      correlationId: 'run-1',
-      causationId: 'cause-1',
-      traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
-    },
-  } as PendingEvent;
 }
 
 describe('the golden corpus of events', () => {

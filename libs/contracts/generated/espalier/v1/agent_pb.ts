@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file espalier/v1/agent.proto.
  */
 export const file_espalier_v1_agent: GenFile = /*@__PURE__*/
-  fileDesc("Chdlc3BhbGllci92MS9hZ2VudC5wcm90bxILZXNwYWxpZXIudjEioAUKDkNvbnRyb2xNZXNzYWdlEjAKDGxlYWRlcl9hbGl2ZRgBIAEoCzIYLmVzcGFsaWVyLnYxLkxlYWRlckFsaXZlSAASMAoMbGVhZGVyX2NsYWltGAIgASgLMhguZXNwYWxpZXIudjEuTGVhZGVyQ2xhaW1IABIpCghyZWdpc3RlchgDIAEoCzIVLmVzcGFsaWVyLnYxLlJlZ2lzdGVySAASPgoTcmVnaXN0cmF0aW9uX3JlcG9ydBgEIAEoCzIfLmVzcGFsaWVyLnYxLlJlZ2lzdHJhdGlvblJlcG9ydEgAEkAKFHNlc3Npb25fYW5ub3VuY2VtZW50GAUgASgLMiAuZXNwYWxpZXIudjEuU2Vzc2lvbkFubm91bmNlbWVudEgAEjQKDm1pc3NpbmdfZnJhbWVzGAYgASgLMhouZXNwYWxpZXIudjEuTWlzc2luZ0ZyYW1lc0gAEjQKDnJlcG9ydF9yZXF1ZXN0GAcgASgLMhouZXNwYWxpZXIudjEuUmVwb3J0UmVxdWVzdEgAEjoKEWFzc2lnbm1lbnRfcmVwb3J0GAggASgLMh0uZXNwYWxpZXIudjEuQXNzaWdubWVudFJlcG9ydEgAEiMKBWxlYXZlGAkgASgLMhIuZXNwYWxpZXIudjEuTGVhdmVIABI6ChFpZGVudGl0eV9jb25mbGljdBgKIAEoCzIdLmVzcGFsaWVyLnYxLklkZW50aXR5Q29uZmxpY3RIABIjCgVwcm9iZRgLIAEoCzISLmVzcGFsaWVyLnYxLlByb2JlSAASLgoLcHJvYmVfcmVwbHkYDCABKAsyFy5lc3BhbGllci52MS5Qcm9iZVJlcGx5SAASFAoKZGF0YV9mcmFtZRgUIAEoDEgAQgkKB21lc3NhZ2UiaAoNU2lnbmVkQ29udHJvbBIRCglzdGF0ZW1lbnQYASABKAwSEQoJc2lnbmF0dXJlGAIgASgMEjEKCmNyZWRlbnRpYWwYAyABKAsyHS5lc3BhbGllci52MS5TaWduZWRDcmVkZW50aWFsIlQKEENvbnRyb2xTdGF0ZW1lbnQSEgoKc2VudF9hdF9tcxgBIAEoAxIsCgdtZXNzYWdlGAIgASgLMhsuZXNwYWxpZXIudjEuQ29udHJvbE1lc3NhZ2UiOQoQU2lnbmVkQ3JlZGVudGlhbBISCgpjcmVkZW50aWFsGAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCJDCg5Ob2RlQ3JlZGVudGlhbBIMCgRub2RlGAEgASgJEg8KB3NlZ21lbnQYAiABKAkSEgoKcHVibGljX2tleRgDIAEoDCIgChBJZGVudGl0eUNvbmZsaWN0EgwKBG5vZGUYASABKAkiPgoFUHJvYmUSDgoGbnVtYmVyGAEgASgNEhQKDGJ5X211bHRpY2FzdBgCIAEoCBIPCgd0YXJnZXRzGAMgAygJIjIKClByb2JlUmVwbHkSDgoGbnVtYmVyGAEgASgNEhQKDGJ5X211bHRpY2FzdBgCIAEoCCLKAQoLTGVhZGVyQWxpdmUSDAoEbm9kZRgBIAEoCRIMCgR0ZXJtGAIgASgEEhAKCHByaW9yaXR5GAMgASgEEhAKCGh0dHBfdXJsGAQgASgJEjIKCHNlc3Npb25zGAUgAygLMiAuZXNwYWxpZXIudjEuU2Vzc2lvbkFubm91bmNlbWVudBIYChBuZXdlc3Rfa2V5X2Vwb2NoGAYgASgNEhcKD2NvbnRyb2xfYWRkcmVzcxgHIAEoCRIUCgxjb250cm9sX3BvcnQYCCABKA0iOwoLTGVhZGVyQ2xhaW0SDAoEbm9kZRgBIAEoCRIMCgR0ZXJtGAIgASgEEhAKCHByaW9yaXR5GAMgASgEIpkCCghSZWdpc3RlchIMCgRub2RlGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSDAoEcG9ydBgDIAEoDRIQCghodHRwX3VybBgEIAEoCRISCgphZ2VudF90eXBlGAUgASgJEicKCGNhcGFjaXR5GAYgASgLMhUuZXNwYWxpZXIudjEuQ2FwYWNpdHkSMQoGbGFiZWxzGAcgAygLMiEuZXNwYWxpZXIudjEuUmVnaXN0ZXIuTGFiZWxzRW50cnkSLwoNbGl2ZV92ZXJzaW9ucxgIIAMoCzIYLmVzcGFsaWVyLnYxLkxpdmVWZXJzaW9uGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEicAoIQ2FwYWNpdHkSEQoJY3B1X2NvdW50GAEgASgNEg8KB2NwdV9taHoYAiABKA0SFAoMbWVtb3J5X2J5dGVzGAMgASgEEhcKD2Rpc2tfZnJlZV9ieXRlcxgEIAEoBBIRCgl1cHRpbWVfbXMYBSABKAQiVgoLTGl2ZVZlcnNpb24SDAoEc2l0ZRgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBBITCgt0cmVlX2RpZ2VzdBgDIAEoDBISCgprZXB0X3RyZWVzGAQgAygMIkEKElJlZ2lzdHJhdGlvblJlcG9ydBIOCgZsZWFkZXIYASABKAkSDAoEdGVybRgCIAEoBBINCgVub2RlcxgDIAMoCSIVCgVMZWF2ZRIMCgRub2RlGAEgASgJIr0CChNTZXNzaW9uQW5ub3VuY2VtZW50EhIKCnNlc3Npb25faWQYASABKAwSFQoNYXNzaWdubWVudF9pZBgCIAEoCRIYChBjb250YWluZXJfZGlnZXN0GAMgASgMEhcKD2NvbnRhaW5lcl9ieXRlcxgEIAEoBBITCgtmcmFtZV9ieXRlcxgFIAEoDRIYChByYXRlX2J5dGVzX3Blcl9zGAYgASgEEhQKDHBhcnRpY2lwYW50cxgHIAMoCRIUCgxkYXRhX2FkZHJlc3MYCCABKAkSEQoJZGF0YV9wb3J0GAkgASgNEhMKC3VuaWNhc3RfdXJsGAogASgJEgwKBHBhc3MYCyABKA0SEgoKcGFzc19lbmRlZBgMIAEoCBISCgpoZWFkX2J5dGVzGA0gASgNEg8KB3VuaWNhc3QYFCABKAgi3AEKDU1pc3NpbmdGcmFtZXMSDAoEbm9kZRgBIAEoCRISCgpzZXNzaW9uX2lkGAIgASgMEgwKBHBhc3MYAyABKA0SFgoOdW5pY2FzdF93YW50ZWQYBSABKAgSEwoLbW9yZV9mb2xsb3cYBiABKAgSFQoNbWlzc2luZ190b3RhbBgHIAEoDRITCgtmaXJzdF9iYXRjaBgIIAEoDRIOCgZuZWVkZWQYCSABKAwSFwoPZXhwZWN0ZWRfZnJhbWVzGAogASgNEhMKC2xvc3RfZnJhbWVzGAsgASgNSgQIBBAFIkkKDVJlcG9ydFJlcXVlc3QSFQoNYXNzaWdubWVudF9pZBgBIAEoCRIPCgdtaXNzaW5nGAIgAygJEhAKCHJlcG9ydGVkGAMgAygJIsgBChBBc3NpZ25tZW50UmVwb3J0EgwKBG5vZGUYASABKAkSFQoNYXNzaWdubWVudF9pZBgCIAEoCRInCgZzdGF0dXMYAyABKA4yFy5lc3BhbGllci52MS5Ob2RlU3RhdHVzEg0KBWVycm9yGAQgASgJEhMKC3RyZWVfZGlnZXN0GAUgASgMEhYKDnN3aXRjaGVkX2F0X21zGAYgASgDEhIKCmJ5X3VuaWNhc3QYByABKAgSFgoOY2xvY2tfZXJyb3JfbXMYCCABKA0i2gIKDE5vdGlmaWNhdGlvbhIVCg1hc3NpZ25tZW50X2lkGAEgASgJEg4KBnJ1bl9pZBgCIAEoCRIMCgRzaXRlGAMgASgJEhAKCHNlcXVlbmNlGAQgASgEEiIKBHR5cGUYBSABKA4yFC5lc3BhbGllci52MS5Kb2JUeXBlEhgKEGNvbnRhaW5lcl9kaWdlc3QYBiABKAwSFwoPY29udGFpbmVyX2J5dGVzGAcgASgEEhMKC3NvdXJjZV91cmxzGAggAygJEg4KBnNvdXJjZRgJIAEoCRINCgVub2RlcxgKIAMoCRIlCgRuZXh0GAsgASgLMhcuZXNwYWxpZXIudjEuTmV4dExlYWRlchIPCgdzZWdtZW50GAwgASgJEhMKC3RyYWNlcGFyZW50GA0gASgJEisKB3N0cmlwZXMYDiADKAsyGi5lc3BhbGllci52MS5TdHJpcGVTb3VyY2VzIj4KDVN0cmlwZVNvdXJjZXMSLQoHc291cmNlcxgBIAMoCzIcLmVzcGFsaWVyLnYxLkNvbnRhaW5lclNvdXJjZSIsCg9Db250YWluZXJTb3VyY2USDAoEbmFtZRgBIAEoCRILCgN1cmwYAiABKAkiPwoKTmV4dExlYWRlchIPCgdzZWdtZW50GAEgASgJEg4KBmxlYWRlchgCIAEoCRIQCghodHRwX3VybBgDIAEoCSJLChFOZXh0TGVhZGVyUmVxdWVzdBIVCg1hc3NpZ25tZW50X2lkGAEgASgJEg8KB3NlZ21lbnQYAiABKAkSDgoGbGVhZGVyGAMgASgJInEKD05leHRMZWFkZXJSZXBseRInCgRuZXh0GAEgASgLMhkuZXNwYWxpZXIudjEuTm90aWZpY2F0aW9uEg4KBmxlYWRlchgCIAEoCRIQCghodHRwX3VybBgDIAEoCRITCgtzaWduZWRfbmV4dBgEIAEoDCJACgxTaWduZWRSZXBvcnQSDAoEbm9kZRgBIAEoCRIPCgdwYXlsb2FkGAIgASgMEhEKCXNpZ25hdHVyZRgDIAEoDCKEAgoNSW5ncmVzc1JlcG9ydBIRCglyZXBvcnRfaWQYASABKAkSFgoOcmVwb3J0ZWRfYXRfbXMYAiABKAMSEwoLdHJhY2VwYXJlbnQYAyABKAkSPAoPbmV0d29ya19zZWdtZW50GAQgASgLMiEuZXNwYWxpZXIudjEuTmV0d29ya1NlZ21lbnRSZXBvcnRIABIvCghyZWNlaXZlZBgFIAEoCzIbLmVzcGFsaWVyLnYxLlJlY2VpdmVkUmVwb3J0SAASOgoKYXNzaWdubWVudBgGIAEoCzIkLmVzcGFsaWVyLnYxLlNlZ21lbnRBc3NpZ25tZW50UmVwb3J0SABCCAoGcmVwb3J0Io8BChROZXR3b3JrU2VnbWVudFJlcG9ydBIPCgdzZWdtZW50GAEgASgJEg4KBmxlYWRlchgCIAEoCRIMCgR0ZXJtGAMgASgEEhAKCGh0dHBfdXJsGAQgASgJEiYKB21lbWJlcnMYBSADKAsyFS5lc3BhbGllci52MS5SZWdpc3RlchIOCgZyZWFzb24YBiABKAkipwEKDlJlY2VpdmVkUmVwb3J0EhUKDWFzc2lnbm1lbnRfaWQYASABKAkSDwoHc2VnbWVudBgCIAEoCRINCgVieXRlcxgDIAEoBBITCgtkdXJhdGlvbl9tcxgEIAEoBBIOCgZzb3VyY2UYBSABKAkSDwoHcmV0cmllcxgGIAEoDRIoCgVsaW5rcxgHIAMoCzIZLmVzcGFsaWVyLnYxLlJlY2VpdmVkTGluayJCCgxSZWNlaXZlZExpbmsSDgoGc291cmNlGAEgASgJEg0KBWJ5dGVzGAIgASgEEhMKC2R1cmF0aW9uX21zGAMgASgEIsUBChdTZWdtZW50QXNzaWdubWVudFJlcG9ydBIOCgZydW5faWQYASABKAkSFQoNYXNzaWdubWVudF9pZBgCIAEoCRIPCgdzZWdtZW50GAMgASgJEiwKBW5vZGVzGAQgAygLMh0uZXNwYWxpZXIudjEuQXNzaWdubWVudFJlcG9ydBIXCg9tdWx0aWNhc3RfYnl0ZXMYBSABKAQSFAoMcmVwYWlyX2J5dGVzGAYgASgEEhUKDXVuaWNhc3RfYnl0ZXMYByABKAQi1AEKDEVucm9sUmVxdWVzdBIMCgRub2RlGAEgASgJEg8KB3NlZ21lbnQYAiABKAkSEgoKam9pbl90b2tlbhgDIAEoCRISCgpwdWJsaWNfa2V5GAQgASgMEjUKBmxhYmVscxgFIAMoCzIlLmVzcGFsaWVyLnYxLkVucm9sUmVxdWVzdC5MYWJlbHNFbnRyeRIXCg9jb250cm9sX2FkZHJlc3MYBiABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLKAwoKRW5yb2xSZXBseRIQCghuYXRzX3VybBgBIAEoCRIRCgluYXRzX3VzZXIYAiABKAkSFQoNbmF0c19wYXNzd29yZBgDIAEoCRITCgtzZWdtZW50X2tleRgEIAEoDBIRCglrZXlfZXBvY2gYBSABKA0SFAoMc2lnbmluZ19rZXlzGAYgAygMEhkKEXNpZ25pbmdfdGhyZXNob2xkGAcgASgNEhcKD2NvbnRyb2xfYWRkcmVzcxgIIAEoCRIUCgxjb250cm9sX3BvcnQYCSABKA0SFAoMZGF0YV9hZGRyZXNzGAogASgJEhEKCWRhdGFfcG9ydBgLIAEoDRIxCgpjcmVkZW50aWFsGAwgASgLMh0uZXNwYWxpZXIudjEuU2lnbmVkQ3JlZGVudGlhbBIWCg5lbnJvbG1lbnRfa2V5cxgNIAMoDBI2CgxzZWdtZW50X2tleXMYDiADKAsyIC5lc3BhbGllci52MS5TY2hlZHVsZWRTZWdtZW50S2V5EiAKBXBlZXJzGA8gAygLMhEuZXNwYWxpZXIudjEuUGVlchIqCghleHBlY3RlZBgQIAMoCzIYLmVzcGFsaWVyLnYxLkxpdmVWZXJzaW9uIkYKE1NjaGVkdWxlZFNlZ21lbnRLZXkSDQoFZXBvY2gYASABKA0SCwoDa2V5GAIgASgMEhMKC3VzZV9mcm9tX21zGAMgASgDIi0KBFBlZXISDAoEbm9kZRgBIAEoCRIXCg9jb250cm9sX2FkZHJlc3MYAiABKAkiFgoUU2VnbWVudFN0YXR1c1JlcXVlc3QitgMKDVNlZ21lbnRTdGF0dXMSDwoHc2VnbWVudBgBIAEoCRIOCgZsZWFkZXIYAiABKAkSDAoEdGVybRgDIAEoBBIRCglrZXlfZXBvY2gYBCABKA0SDAoEbW9kZRgFIAEoCRIXCg9jb250cm9sX2NoYW5uZWwYBiABKAkSFQoNZWxlY3RlZF9hdF9tcxgHIAEoAxIXCg9lbGVjdGlvbl9yZWFzb24YCCABKAkSKgoHbWVtYmVycxgJIAMoCzIZLmVzcGFsaWVyLnYxLk1lbWJlclN0YXR1cxIQCghzZXNzaW9ucxgKIAEoDRIXCg9tdWx0aWNhc3RfYnl0ZXMYCyABKAQSFAoMcmVwYWlyX2J5dGVzGAwgASgEEhUKDXVuaWNhc3RfYnl0ZXMYDSABKAQSHgoWdGhyb3VnaHB1dF9ieXRlc19wZXJfcxgOIAEoBBI4Cgdkcm9wcGVkGA8gAygLMicuZXNwYWxpZXIudjEuU2VnbWVudFN0YXR1cy5Ecm9wcGVkRW50cnkaLgoMRHJvcHBlZEVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoBDoCOAEiZwoMTWVtYmVyU3RhdHVzEgwKBG5vZGUYASABKAkSDwoHYWRkcmVzcxgCIAEoCRIMCgRtb2RlGAMgASgJEhgKEGxvc3NfcGVyX21pbGxpb24YBCABKA0SEAoIc2Vzc2lvbnMYBSABKA0qqAEKCk5vZGVTdGF0dXMSGwoXTk9ERV9TVEFUVVNfVU5TUEVDSUZJRUQQABIYChROT0RFX1NUQVRVU19QUkVQQVJFRBABEhgKFE5PREVfU1RBVFVTX1NXSVRDSEVEEAISFgoSTk9ERV9TVEFUVVNfRkFJTEVEEAMSFwoTTk9ERV9TVEFUVVNfTUlTU0lORxAEEhgKFE5PREVfU1RBVFVTX1JFQ0VJVkVEEAViBnByb3RvMw", [file_espalier_v1_assignment]);
+  fileDesc("Chdlc3BhbGllci92MS9hZ2VudC5wcm90bxILZXNwYWxpZXIudjEioAUKDkNvbnRyb2xNZXNzYWdlEjAKDGxlYWRlcl9hbGl2ZRgBIAEoCzIYLmVzcGFsaWVyLnYxLkxlYWRlckFsaXZlSAASMAoMbGVhZGVyX2NsYWltGAIgASgLMhguZXNwYWxpZXIudjEuTGVhZGVyQ2xhaW1IABIpCghyZWdpc3RlchgDIAEoCzIVLmVzcGFsaWVyLnYxLlJlZ2lzdGVySAASPgoTcmVnaXN0cmF0aW9uX3JlcG9ydBgEIAEoCzIfLmVzcGFsaWVyLnYxLlJlZ2lzdHJhdGlvblJlcG9ydEgAEkAKFHNlc3Npb25fYW5ub3VuY2VtZW50GAUgASgLMiAuZXNwYWxpZXIudjEuU2Vzc2lvbkFubm91bmNlbWVudEgAEjQKDm1pc3NpbmdfZnJhbWVzGAYgASgLMhouZXNwYWxpZXIudjEuTWlzc2luZ0ZyYW1lc0gAEjQKDnJlcG9ydF9yZXF1ZXN0GAcgASgLMhouZXNwYWxpZXIudjEuUmVwb3J0UmVxdWVzdEgAEjoKEWFzc2lnbm1lbnRfcmVwb3J0GAggASgLMh0uZXNwYWxpZXIudjEuQXNzaWdubWVudFJlcG9ydEgAEiMKBWxlYXZlGAkgASgLMhIuZXNwYWxpZXIudjEuTGVhdmVIABI6ChFpZGVudGl0eV9jb25mbGljdBgKIAEoCzIdLmVzcGFsaWVyLnYxLklkZW50aXR5Q29uZmxpY3RIABIjCgVwcm9iZRgLIAEoCzISLmVzcGFsaWVyLnYxLlByb2JlSAASLgoLcHJvYmVfcmVwbHkYDCABKAsyFy5lc3BhbGllci52MS5Qcm9iZVJlcGx5SAASFAoKZGF0YV9mcmFtZRgUIAEoDEgAQgkKB21lc3NhZ2UiaAoNU2lnbmVkQ29udHJvbBIRCglzdGF0ZW1lbnQYASABKAwSEQoJc2lnbmF0dXJlGAIgASgMEjEKCmNyZWRlbnRpYWwYAyABKAsyHS5lc3BhbGllci52MS5TaWduZWRDcmVkZW50aWFsIlQKEENvbnRyb2xTdGF0ZW1lbnQSEgoKc2VudF9hdF9tcxgBIAEoAxIsCgdtZXNzYWdlGAIgASgLMhsuZXNwYWxpZXIudjEuQ29udHJvbE1lc3NhZ2UiOQoQU2lnbmVkQ3JlZGVudGlhbBISCgpjcmVkZW50aWFsGAEgASgMEhEKCXNpZ25hdHVyZRgCIAEoDCJDCg5Ob2RlQ3JlZGVudGlhbBIMCgRub2RlGAEgASgJEg8KB3NlZ21lbnQYAiABKAkSEgoKcHVibGljX2tleRgDIAEoDCIgChBJZGVudGl0eUNvbmZsaWN0EgwKBG5vZGUYASABKAkiPgoFUHJvYmUSDgoGbnVtYmVyGAEgASgNEhQKDGJ5X211bHRpY2FzdBgCIAEoCBIPCgd0YXJnZXRzGAMgAygJIjIKClByb2JlUmVwbHkSDgoGbnVtYmVyGAEgASgNEhQKDGJ5X211bHRpY2FzdBgCIAEoCCLKAQoLTGVhZGVyQWxpdmUSDAoEbm9kZRgBIAEoCRIMCgR0ZXJtGAIgASgEEhAKCHByaW9yaXR5GAMgASgEEhAKCGh0dHBfdXJsGAQgASgJEjIKCHNlc3Npb25zGAUgAygLMiAuZXNwYWxpZXIudjEuU2Vzc2lvbkFubm91bmNlbWVudBIYChBuZXdlc3Rfa2V5X2Vwb2NoGAYgASgNEhcKD2NvbnRyb2xfYWRkcmVzcxgHIAEoCRIUCgxjb250cm9sX3BvcnQYCCABKA0iOwoLTGVhZGVyQ2xhaW0SDAoEbm9kZRgBIAEoCRIMCgR0ZXJtGAIgASgEEhAKCHByaW9yaXR5GAMgASgEIr0CCghSZWdpc3RlchIMCgRub2RlGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSDAoEcG9ydBgDIAEoDRIQCghodHRwX3VybBgEIAEoCRISCgphZ2VudF90eXBlGAUgASgJEicKCGNhcGFjaXR5GAYgASgLMhUuZXNwYWxpZXIudjEuQ2FwYWNpdHkSMQoGbGFiZWxzGAcgAygLMiEuZXNwYWxpZXIudjEuUmVnaXN0ZXIuTGFiZWxzRW50cnkSLwoNbGl2ZV92ZXJzaW9ucxgIIAMoCzIYLmVzcGFsaWVyLnYxLkxpdmVWZXJzaW9uEhEKCXRpbWVfem9uZRgoIAEoCRIPCgdpc19sZWFmGCkgASgIGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEihQEKCENhcGFjaXR5EhEKCWNwdV9jb3VudBgBIAEoDRIPCgdjcHVfbWh6GAIgASgNEhQKDG1lbW9yeV9ieXRlcxgDIAEoBBIXCg9kaXNrX2ZyZWVfYnl0ZXMYBCABKAQSEQoJdXB0aW1lX21zGAUgASgEEhMKC2Nvbm5lY3Rpb25zGCggASgNImcKC0xpdmVWZXJzaW9uEgwKBHNpdGUYASABKAkSEAoIc2VxdWVuY2UYAiABKAQSEwoLdHJlZV9kaWdlc3QYAyABKAwSEgoKa2VwdF90cmVlcxgEIAMoDBIPCgdkcmlmdGVkGAUgASgNIkEKElJlZ2lzdHJhdGlvblJlcG9ydBIOCgZsZWFkZXIYASABKAkSDAoEdGVybRgCIAEoBBINCgVub2RlcxgDIAMoCSIVCgVMZWF2ZRIMCgRub2RlGAEgASgJIuMCChNTZXNzaW9uQW5ub3VuY2VtZW50EhIKCnNlc3Npb25faWQYASABKAwSFQoNYXNzaWdubWVudF9pZBgCIAEoCRIYChBjb250YWluZXJfZGlnZXN0GAMgASgMEhcKD2NvbnRhaW5lcl9ieXRlcxgEIAEoBBITCgtmcmFtZV9ieXRlcxgFIAEoDRIYChByYXRlX2J5dGVzX3Blcl9zGAYgASgEEhQKDHBhcnRpY2lwYW50cxgHIAMoCRIUCgxkYXRhX2FkZHJlc3MYCCABKAkSEQoJZGF0YV9wb3J0GAkgASgNEhMKC3VuaWNhc3RfdXJsGAogASgJEgwKBHBhc3MYCyABKA0SEgoKcGFzc19lbmRlZBgMIAEoCBISCgpoZWFkX2J5dGVzGA0gASgNEhEKCWtleV9lcG9jaBgOIAEoDRIPCgd1bmljYXN0GBQgASgIEhEKCWxhdGVfc2l0ZRgVIAEoCSKMAgoNTWlzc2luZ0ZyYW1lcxIMCgRub2RlGAEgASgJEhIKCnNlc3Npb25faWQYAiABKAwSDAoEcGFzcxgDIAEoDRIWCg51bmljYXN0X3dhbnRlZBgFIAEoCBITCgttb3JlX2ZvbGxvdxgGIAEoCBIVCg1taXNzaW5nX3RvdGFsGAcgASgNEhMKC2ZpcnN0X2JhdGNoGAggASgNEg4KBm5lZWRlZBgJIAEoDBIXCg9leHBlY3RlZF9mcmFtZXMYCiABKA0SEwoLbG9zdF9mcmFtZXMYCyABKA0SGQoRYmFja2xvZ19wZXJfbWlsbGUYDCABKA0SEwoLaGVhZF93YW50ZWQYDSABKAhKBAgEEAUiSQoNUmVwb3J0UmVxdWVzdBIVCg1hc3NpZ25tZW50X2lkGAEgASgJEg8KB21pc3NpbmcYAiADKAkSEAoIcmVwb3J0ZWQYAyADKAki3AEKEEFzc2lnbm1lbnRSZXBvcnQSDAoEbm9kZRgBIAEoCRIVCg1hc3NpZ25tZW50X2lkGAIgASgJEicKBnN0YXR1cxgDIAEoDjIXLmVzcGFsaWVyLnYxLk5vZGVTdGF0dXMSDQoFZXJyb3IYBCABKAkSEwoLdHJlZV9kaWdlc3QYBSABKAwSFgoOc3dpdGNoZWRfYXRfbXMYBiABKAMSEgoKYnlfdW5pY2FzdBgHIAEoCBIWCg5jbG9ja19lcnJvcl9tcxgIIAEoDRISCgpvbl9yZWNlaXB0GAkgASgIItoCCgxOb3RpZmljYXRpb24SFQoNYXNzaWdubWVudF9pZBgBIAEoCRIOCgZydW5faWQYAiABKAkSDAoEc2l0ZRgDIAEoCRIQCghzZXF1ZW5jZRgEIAEoBBIiCgR0eXBlGAUgASgOMhQuZXNwYWxpZXIudjEuSm9iVHlwZRIYChBjb250YWluZXJfZGlnZXN0GAYgASgMEhcKD2NvbnRhaW5lcl9ieXRlcxgHIAEoBBITCgtzb3VyY2VfdXJscxgIIAMoCRIOCgZzb3VyY2UYCSABKAkSDQoFbm9kZXMYCiADKAkSJQoEbmV4dBgLIAEoCzIXLmVzcGFsaWVyLnYxLk5leHRMZWFkZXISDwoHc2VnbWVudBgMIAEoCRITCgt0cmFjZXBhcmVudBgNIAEoCRIrCgdzdHJpcGVzGA4gAygLMhouZXNwYWxpZXIudjEuU3RyaXBlU291cmNlcyI+Cg1TdHJpcGVTb3VyY2VzEi0KB3NvdXJjZXMYASADKAsyHC5lc3BhbGllci52MS5Db250YWluZXJTb3VyY2UiLAoPQ29udGFpbmVyU291cmNlEgwKBG5hbWUYASABKAkSCwoDdXJsGAIgASgJIj8KCk5leHRMZWFkZXISDwoHc2VnbWVudBgBIAEoCRIOCgZsZWFkZXIYAiABKAkSEAoIaHR0cF91cmwYAyABKAkiSwoRTmV4dExlYWRlclJlcXVlc3QSFQoNYXNzaWdubWVudF9pZBgBIAEoCRIPCgdzZWdtZW50GAIgASgJEg4KBmxlYWRlchgDIAEoCSJxCg9OZXh0TGVhZGVyUmVwbHkSJwoEbmV4dBgBIAEoCzIZLmVzcGFsaWVyLnYxLk5vdGlmaWNhdGlvbhIOCgZsZWFkZXIYAiABKAkSEAoIaHR0cF91cmwYAyABKAkSEwoLc2lnbmVkX25leHQYBCABKAwiQAoMU2lnbmVkUmVwb3J0EgwKBG5vZGUYASABKAkSDwoHcGF5bG9hZBgCIAEoDBIRCglzaWduYXR1cmUYAyABKAwirgIKDUluZ3Jlc3NSZXBvcnQSEQoJcmVwb3J0X2lkGAEgASgJEhYKDnJlcG9ydGVkX2F0X21zGAIgASgDEhMKC3RyYWNlcGFyZW50GAMgASgJEjwKD25ldHdvcmtfc2VnbWVudBgEIAEoCzIhLmVzcGFsaWVyLnYxLk5ldHdvcmtTZWdtZW50UmVwb3J0SAASLwoIcmVjZWl2ZWQYBSABKAsyGy5lc3BhbGllci52MS5SZWNlaXZlZFJlcG9ydEgAEjoKCmFzc2lnbm1lbnQYBiABKAsyJC5lc3BhbGllci52MS5TZWdtZW50QXNzaWdubWVudFJlcG9ydEgAEigKBWxpbmtzGCggASgLMhcuZXNwYWxpZXIudjEuTGlua1JlcG9ydEgAQggKBnJlcG9ydCJHCgpMaW5rUmVwb3J0Eg8KB3NlZ21lbnQYASABKAkSKAoFbGlua3MYAiADKAsyGS5lc3BhbGllci52MS5NZWFzdXJlZExpbmsiQgoMTWVhc3VyZWRMaW5rEgwKBHBlZXIYASABKAkSFAoMaXNfcmVhY2hhYmxlGAIgASgIEg4KBnJ0dF91cxgDIAEoDSIvCgxQZWVyc1JlcXVlc3QSDwoHc2VnbWVudBgBIAEoCRIOCgZsZWFkZXIYAiABKAkiOQoKUGVlcnNSZXBseRIrCgVwZWVycxgBIAMoCzIcLmVzcGFsaWVyLnYxLkNvbnRhaW5lclNvdXJjZSJFCghMaW5rUG9sbBIoCgdhbnN3ZXJzGAEgAygLMhcuZXNwYWxpZXIudjEuTGlua0Fuc3dlchIPCgd3YWl0X21zGAIgASgNIikKCkxpbmtBbnN3ZXISCgoCaWQYASABKAkSDwoHcGF5bG9hZBgCIAEoDCI4CgpMaW5rUG9sbGVkEioKCHJlcXVlc3RzGAEgAygLMhguZXNwYWxpZXIudjEuTGlua1JlcXVlc3QiVgoLTGlua1JlcXVlc3QSCgoCaWQYASABKAkSKgoEa2luZBgCIAEoDjIcLmVzcGFsaWVyLnYxLkxpbmtSZXF1ZXN0S2luZBIPCgdwYXlsb2FkGAMgASgMIo8BChROZXR3b3JrU2VnbWVudFJlcG9ydBIPCgdzZWdtZW50GAEgASgJEg4KBmxlYWRlchgCIAEoCRIMCgR0ZXJtGAMgASgEEhAKCGh0dHBfdXJsGAQgASgJEiYKB21lbWJlcnMYBSADKAsyFS5lc3BhbGllci52MS5SZWdpc3RlchIOCgZyZWFzb24YBiABKAkipwEKDlJlY2VpdmVkUmVwb3J0EhUKDWFzc2lnbm1lbnRfaWQYASABKAkSDwoHc2VnbWVudBgCIAEoCRINCgVieXRlcxgDIAEoBBITCgtkdXJhdGlvbl9tcxgEIAEoBBIOCgZzb3VyY2UYBSABKAkSDwoHcmV0cmllcxgGIAEoDRIoCgVsaW5rcxgHIAMoCzIZLmVzcGFsaWVyLnYxLlJlY2VpdmVkTGluayJCCgxSZWNlaXZlZExpbmsSDgoGc291cmNlGAEgASgJEg0KBWJ5dGVzGAIgASgEEhMKC2R1cmF0aW9uX21zGAMgASgEIsUBChdTZWdtZW50QXNzaWdubWVudFJlcG9ydBIOCgZydW5faWQYASABKAkSFQoNYXNzaWdubWVudF9pZBgCIAEoCRIPCgdzZWdtZW50GAMgASgJEiwKBW5vZGVzGAQgAygLMh0uZXNwYWxpZXIudjEuQXNzaWdubWVudFJlcG9ydBIXCg9tdWx0aWNhc3RfYnl0ZXMYBSABKAQSFAoMcmVwYWlyX2J5dGVzGAYgASgEEhUKDXVuaWNhc3RfYnl0ZXMYByABKAQi1AEKDEVucm9sUmVxdWVzdBIMCgRub2RlGAEgASgJEg8KB3NlZ21lbnQYAiABKAkSEgoKam9pbl90b2tlbhgDIAEoCRISCgpwdWJsaWNfa2V5GAQgASgMEjUKBmxhYmVscxgFIAMoCzIlLmVzcGFsaWVyLnYxLkVucm9sUmVxdWVzdC5MYWJlbHNFbnRyeRIXCg9jb250cm9sX2FkZHJlc3MYBiABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASLDBAoKRW5yb2xSZXBseRIQCghuYXRzX3VybBgBIAEoCRIRCgluYXRzX3VzZXIYAiABKAkSFQoNbmF0c19wYXNzd29yZBgDIAEoCRITCgtzZWdtZW50X2tleRgEIAEoDBIRCglrZXlfZXBvY2gYBSABKA0SFAoMc2lnbmluZ19rZXlzGAYgAygMEhkKEXNpZ25pbmdfdGhyZXNob2xkGAcgASgNEhcKD2NvbnRyb2xfYWRkcmVzcxgIIAEoCRIUCgxjb250cm9sX3BvcnQYCSABKA0SFAoMZGF0YV9hZGRyZXNzGAogASgJEhEKCWRhdGFfcG9ydBgLIAEoDRIxCgpjcmVkZW50aWFsGAwgASgLMh0uZXNwYWxpZXIudjEuU2lnbmVkQ3JlZGVudGlhbBIWCg5lbnJvbG1lbnRfa2V5cxgNIAMoDBI2CgxzZWdtZW50X2tleXMYDiADKAsyIC5lc3BhbGllci52MS5TY2hlZHVsZWRTZWdtZW50S2V5EiAKBXBlZXJzGA8gAygLMhEuZXNwYWxpZXIudjEuUGVlchIqCghleHBlY3RlZBgQIAMoCzIYLmVzcGFsaWVyLnYxLkxpdmVWZXJzaW9uEhYKDnJvb3RfZG9jdW1lbnRzGBEgAygMEhoKEm5hdHNfd2Vic29ja2V0X3VybBgoIAEoCRIRCglhZ2VudF91cmwYKSABKAkSFwoPdGxzX2NlcnRpZmljYXRlGCogASgJEhcKD3Rsc19hdXRob3JpdGllcxgrIAMoCSJGChNTY2hlZHVsZWRTZWdtZW50S2V5Eg0KBWVwb2NoGAEgASgNEgsKA2tleRgCIAEoDBITCgt1c2VfZnJvbV9tcxgDIAEoAyItCgRQZWVyEgwKBG5vZGUYASABKAkSFwoPY29udHJvbF9hZGRyZXNzGAIgASgJIhYKFFNlZ21lbnRTdGF0dXNSZXF1ZXN0IrYDCg1TZWdtZW50U3RhdHVzEg8KB3NlZ21lbnQYASABKAkSDgoGbGVhZGVyGAIgASgJEgwKBHRlcm0YAyABKAQSEQoJa2V5X2Vwb2NoGAQgASgNEgwKBG1vZGUYBSABKAkSFwoPY29udHJvbF9jaGFubmVsGAYgASgJEhUKDWVsZWN0ZWRfYXRfbXMYByABKAMSFwoPZWxlY3Rpb25fcmVhc29uGAggASgJEioKB21lbWJlcnMYCSADKAsyGS5lc3BhbGllci52MS5NZW1iZXJTdGF0dXMSEAoIc2Vzc2lvbnMYCiABKA0SFwoPbXVsdGljYXN0X2J5dGVzGAsgASgEEhQKDHJlcGFpcl9ieXRlcxgMIAEoBBIVCg11bmljYXN0X2J5dGVzGA0gASgEEh4KFnRocm91Z2hwdXRfYnl0ZXNfcGVyX3MYDiABKAQSOAoHZHJvcHBlZBgPIAMoCzInLmVzcGFsaWVyLnYxLlNlZ21lbnRTdGF0dXMuRHJvcHBlZEVudHJ5Gi4KDERyb3BwZWRFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAQ6AjgBImcKDE1lbWJlclN0YXR1cxIMCgRub2RlGAEgASgJEg8KB2FkZHJlc3MYAiABKAkSDAoEbW9kZRgDIAEoCRIYChBsb3NzX3Blcl9taWxsaW9uGAQgASgNEhAKCHNlc3Npb25zGAUgASgNKqgBCgpOb2RlU3RhdHVzEhsKF05PREVfU1RBVFVTX1VOU1BFQ0lGSUVEEAASGAoUTk9ERV9TVEFUVVNfUFJFUEFSRUQQARIYChROT0RFX1NUQVRVU19TV0lUQ0hFRBACEhYKEk5PREVfU1RBVFVTX0ZBSUxFRBADEhcKE05PREVfU1RBVFVTX01JU1NJTkcQBBIYChROT0RFX1NUQVRVU19SRUNFSVZFRBAFKn4KD0xpbmtSZXF1ZXN0S2luZBIhCh1MSU5LX1JFUVVFU1RfS0lORF9VTlNQRUNJRklFRBAAEiIKHkxJTktfUkVRVUVTVF9LSU5EX05PVElGSUNBVElPThABEiQKIExJTktfUkVRVUVTVF9LSU5EX1NFR01FTlRfU1RBVFVTEAJiBnByb3RvMw", [file_espalier_v1_assignment]);
 
 /**
  * @generated from message espalier.v1.ControlMessage
@@ -434,6 +434,20 @@ export type Register = Message<"espalier.v1.Register"> & {
    * @generated from field: repeated espalier.v1.LiveVersion live_versions = 8;
    */
   liveVersions: LiveVersion[];
+
+  /**
+   * IANA name, e.g. "Europe/Paris".
+   *
+   * @generated from field: string time_zone = 40;
+   */
+  timeZone: string;
+
+  /**
+   * Takes no connections from other segments: a leader that is a leaf of every tree.
+   *
+   * @generated from field: bool is_leaf = 41;
+   */
+  isLeaf: boolean;
 };
 
 /**
@@ -471,6 +485,13 @@ export type Capacity = Message<"espalier.v1.Capacity"> & {
    * @generated from field: uint64 uptime_ms = 5;
    */
   uptimeMs: bigint;
+
+  /**
+   * Open connections that others pull over.
+   *
+   * @generated from field: uint32 connections = 40;
+   */
+  connections: number;
 };
 
 /**
@@ -505,6 +526,13 @@ export type LiveVersion = Message<"espalier.v1.LiveVersion"> & {
    * @generated from field: repeated bytes kept_trees = 4;
    */
   keptTrees: Uint8Array[];
+
+  /**
+   * Entries of the live tree that are not as they were signed, as the last comparison found.
+   *
+   * @generated from field: uint32 drifted = 5;
+   */
+  drifted: number;
 };
 
 /**
@@ -638,11 +666,25 @@ export type SessionAnnouncement = Message<"espalier.v1.SessionAnnouncement"> & {
   headBytes: number;
 
   /**
+   * Epoch of the segment key that hides the content, for as long as the session lasts.
+   *
+   * @generated from field: uint32 key_epoch = 14;
+   */
+  keyEpoch: number;
+
+  /**
    * Not multicast: participants pull the container from `unicast_url`.
    *
    * @generated from field: bool unicast = 20;
    */
   unicast: boolean;
+
+  /**
+   * Of a switch that the others have done: a participant is behind until it has switched too.
+   *
+   * @generated from field: string late_site = 21;
+   */
+  lateSite: string;
 };
 
 /**
@@ -715,6 +757,20 @@ export type MissingFrames = Message<"espalier.v1.MissingFrames"> & {
    * @generated from field: uint32 lost_frames = 11;
    */
   lostFrames: number;
+
+  /**
+   * How full the member's receive buffer is, in thousandths; told from a quarter on.
+   *
+   * @generated from field: uint32 backlog_per_mille = 12;
+   */
+  backlogPerMille: number;
+
+  /**
+   * Parts of the head are missing, and before it nothing can be verified.
+   *
+   * @generated from field: bool head_wanted = 13;
+   */
+  headWanted: boolean;
 };
 
 /**
@@ -800,6 +856,13 @@ export type AssignmentReport = Message<"espalier.v1.AssignmentReport"> & {
    * @generated from field: uint32 clock_error_ms = 8;
    */
   clockErrorMs: number;
+
+  /**
+   * The switch had a time, and the server's clock was off too far to wait for it.
+   *
+   * @generated from field: bool on_receipt = 9;
+   */
+  onReceipt: boolean;
 };
 
 /**
@@ -1103,6 +1166,12 @@ export type IngressReport = Message<"espalier.v1.IngressReport"> & {
      */
     value: SegmentAssignmentReport;
     case: "assignment";
+  } | {
+    /**
+     * @generated from field: espalier.v1.LinkReport links = 40;
+     */
+    value: LinkReport;
+    case: "links";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1112,6 +1181,196 @@ export type IngressReport = Message<"espalier.v1.IngressReport"> & {
  */
 export const IngressReportSchema: GenMessage<IngressReport> = /*@__PURE__*/
   messageDesc(file_espalier_v1_agent, 26);
+
+/**
+ * What a leader's probes found of its links.
+ *
+ * @generated from message espalier.v1.LinkReport
+ */
+export type LinkReport = Message<"espalier.v1.LinkReport"> & {
+  /**
+   * @generated from field: string segment = 1;
+   */
+  segment: string;
+
+  /**
+   * @generated from field: repeated espalier.v1.MeasuredLink links = 2;
+   */
+  links: MeasuredLink[];
+};
+
+/**
+ * Describes the message espalier.v1.LinkReport.
+ * Use `create(LinkReportSchema)` to create a new message.
+ */
+export const LinkReportSchema: GenMessage<LinkReport> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_agent, 27);
+
+/**
+ * From a leader to "origin", "origin/<region>" or another segment.
+ *
+ * @generated from message espalier.v1.MeasuredLink
+ */
+export type MeasuredLink = Message<"espalier.v1.MeasuredLink"> & {
+  /**
+   * @generated from field: string peer = 1;
+   */
+  peer: string;
+
+  /**
+   * @generated from field: bool is_reachable = 2;
+   */
+  isReachable: boolean;
+
+  /**
+   * There and back, of the quickest probe.
+   *
+   * @generated from field: uint32 rtt_us = 3;
+   */
+  rttUs: number;
+};
+
+/**
+ * Describes the message espalier.v1.MeasuredLink.
+ * Use `create(MeasuredLinkSchema)` to create a new message.
+ */
+export const MeasuredLinkSchema: GenMessage<MeasuredLink> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_agent, 28);
+
+/**
+ * Whom a leader is to probe.
+ *
+ * @generated from message espalier.v1.PeersRequest
+ */
+export type PeersRequest = Message<"espalier.v1.PeersRequest"> & {
+  /**
+   * @generated from field: string segment = 1;
+   */
+  segment: string;
+
+  /**
+   * @generated from field: string leader = 2;
+   */
+  leader: string;
+};
+
+/**
+ * Describes the message espalier.v1.PeersRequest.
+ * Use `create(PeersRequestSchema)` to create a new message.
+ */
+export const PeersRequestSchema: GenMessage<PeersRequest> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_agent, 29);
+
+/**
+ * @generated from message espalier.v1.PeersReply
+ */
+export type PeersReply = Message<"espalier.v1.PeersReply"> & {
+  /**
+   * @generated from field: repeated espalier.v1.ContainerSource peers = 1;
+   */
+  peers: ContainerSource[];
+};
+
+/**
+ * Describes the message espalier.v1.PeersReply.
+ * Use `create(PeersReplySchema)` to create a new message.
+ */
+export const PeersReplySchema: GenMessage<PeersReply> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_agent, 30);
+
+/**
+ * Asks for what waits for the agent, and answers what it was asked before.
+ *
+ * @generated from message espalier.v1.LinkPoll
+ */
+export type LinkPoll = Message<"espalier.v1.LinkPoll"> & {
+  /**
+   * @generated from field: repeated espalier.v1.LinkAnswer answers = 1;
+   */
+  answers: LinkAnswer[];
+
+  /**
+   * How long the gateway may hold the poll while nothing waits.
+   *
+   * @generated from field: uint32 wait_ms = 2;
+   */
+  waitMs: number;
+};
+
+/**
+ * Describes the message espalier.v1.LinkPoll.
+ * Use `create(LinkPollSchema)` to create a new message.
+ */
+export const LinkPollSchema: GenMessage<LinkPoll> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_agent, 31);
+
+/**
+ * @generated from message espalier.v1.LinkAnswer
+ */
+export type LinkAnswer = Message<"espalier.v1.LinkAnswer"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: bytes payload = 2;
+   */
+  payload: Uint8Array;
+};
+
+/**
+ * Describes the message espalier.v1.LinkAnswer.
+ * Use `create(LinkAnswerSchema)` to create a new message.
+ */
+export const LinkAnswerSchema: GenMessage<LinkAnswer> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_agent, 32);
+
+/**
+ * @generated from message espalier.v1.LinkPolled
+ */
+export type LinkPolled = Message<"espalier.v1.LinkPolled"> & {
+  /**
+   * @generated from field: repeated espalier.v1.LinkRequest requests = 1;
+   */
+  requests: LinkRequest[];
+};
+
+/**
+ * Describes the message espalier.v1.LinkPolled.
+ * Use `create(LinkPolledSchema)` to create a new message.
+ */
+export const LinkPolledSchema: GenMessage<LinkPolled> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_agent, 33);
+
+/**
+ * `payload`: a Notification; or a SegmentStatusRequest, to be answered by a SegmentStatus.
+ *
+ * @generated from message espalier.v1.LinkRequest
+ */
+export type LinkRequest = Message<"espalier.v1.LinkRequest"> & {
+  /**
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * @generated from field: espalier.v1.LinkRequestKind kind = 2;
+   */
+  kind: LinkRequestKind;
+
+  /**
+   * @generated from field: bytes payload = 3;
+   */
+  payload: Uint8Array;
+};
+
+/**
+ * Describes the message espalier.v1.LinkRequest.
+ * Use `create(LinkRequestSchema)` to create a new message.
+ */
+export const LinkRequestSchema: GenMessage<LinkRequest> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_agent, 34);
 
 /**
  * @generated from message espalier.v1.NetworkSegmentReport
@@ -1153,7 +1412,7 @@ export type NetworkSegmentReport = Message<"espalier.v1.NetworkSegmentReport"> &
  * Use `create(NetworkSegmentReportSchema)` to create a new message.
  */
 export const NetworkSegmentReportSchema: GenMessage<NetworkSegmentReport> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_agent, 27);
+  messageDesc(file_espalier_v1_agent, 35);
 
 /**
  * @generated from message espalier.v1.ReceivedReport
@@ -1200,7 +1459,7 @@ export type ReceivedReport = Message<"espalier.v1.ReceivedReport"> & {
  * Use `create(ReceivedReportSchema)` to create a new message.
  */
 export const ReceivedReportSchema: GenMessage<ReceivedReport> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_agent, 28);
+  messageDesc(file_espalier_v1_agent, 36);
 
 /**
  * What came from one source, needed or not.
@@ -1229,7 +1488,7 @@ export type ReceivedLink = Message<"espalier.v1.ReceivedLink"> & {
  * Use `create(ReceivedLinkSchema)` to create a new message.
  */
 export const ReceivedLinkSchema: GenMessage<ReceivedLink> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_agent, 29);
+  messageDesc(file_espalier_v1_agent, 37);
 
 /**
  * Consolidated over the segment's members.
@@ -1278,7 +1537,7 @@ export type SegmentAssignmentReport = Message<"espalier.v1.SegmentAssignmentRepo
  * Use `create(SegmentAssignmentReportSchema)` to create a new message.
  */
 export const SegmentAssignmentReportSchema: GenMessage<SegmentAssignmentReport> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_agent, 30);
+  messageDesc(file_espalier_v1_agent, 38);
 
 /**
  * @generated from message espalier.v1.EnrolRequest
@@ -1324,7 +1583,7 @@ export type EnrolRequest = Message<"espalier.v1.EnrolRequest"> & {
  * Use `create(EnrolRequestSchema)` to create a new message.
  */
 export const EnrolRequestSchema: GenMessage<EnrolRequest> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_agent, 31);
+  messageDesc(file_espalier_v1_agent, 39);
 
 /**
  * @generated from message espalier.v1.EnrolReply
@@ -1419,6 +1678,40 @@ export type EnrolReply = Message<"espalier.v1.EnrolReply"> & {
    * @generated from field: repeated espalier.v1.LiveVersion expected = 16;
    */
   expected: LiveVersion[];
+
+  /**
+   * Root documents (libs/assignment/README), oldest first. Who follows one takes only those that
+   * are signed by it; none: `signing_keys` count.
+   *
+   * @generated from field: repeated bytes root_documents = 17;
+   */
+  rootDocuments: Uint8Array[];
+
+  /**
+   * NATS over WebSocket, for networks that let nothing else through; empty: there is none.
+   *
+   * @generated from field: string nats_websocket_url = 40;
+   */
+  natsWebsocketUrl: string;
+
+  /**
+   * HTTPS base URL of the gateway for agents; empty: the one that the agent knows.
+   *
+   * @generated from field: string agent_url = 41;
+   */
+  agentUrl: string;
+
+  /**
+   * X.509, PEM: of the agent's own key, and of those who may sign certificates.
+   *
+   * @generated from field: string tls_certificate = 42;
+   */
+  tlsCertificate: string;
+
+  /**
+   * @generated from field: repeated string tls_authorities = 43;
+   */
+  tlsAuthorities: string[];
 };
 
 /**
@@ -1426,7 +1719,7 @@ export type EnrolReply = Message<"espalier.v1.EnrolReply"> & {
  * Use `create(EnrolReplySchema)` to create a new message.
  */
 export const EnrolReplySchema: GenMessage<EnrolReply> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_agent, 32);
+  messageDesc(file_espalier_v1_agent, 40);
 
 /**
  * @generated from message espalier.v1.ScheduledSegmentKey
@@ -1455,7 +1748,7 @@ export type ScheduledSegmentKey = Message<"espalier.v1.ScheduledSegmentKey"> & {
  * Use `create(ScheduledSegmentKeySchema)` to create a new message.
  */
 export const ScheduledSegmentKeySchema: GenMessage<ScheduledSegmentKey> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_agent, 33);
+  messageDesc(file_espalier_v1_agent, 41);
 
 /**
  * @generated from message espalier.v1.Peer
@@ -1479,7 +1772,7 @@ export type Peer = Message<"espalier.v1.Peer"> & {
  * Use `create(PeerSchema)` to create a new message.
  */
 export const PeerSchema: GenMessage<Peer> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_agent, 34);
+  messageDesc(file_espalier_v1_agent, 42);
 
 /**
  * @generated from message espalier.v1.SegmentStatusRequest
@@ -1492,7 +1785,7 @@ export type SegmentStatusRequest = Message<"espalier.v1.SegmentStatusRequest"> &
  * Use `create(SegmentStatusRequestSchema)` to create a new message.
  */
 export const SegmentStatusRequestSchema: GenMessage<SegmentStatusRequest> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_agent, 35);
+  messageDesc(file_espalier_v1_agent, 43);
 
 /**
  * @generated from message espalier.v1.SegmentStatus
@@ -1589,7 +1882,7 @@ export type SegmentStatus = Message<"espalier.v1.SegmentStatus"> & {
  * Use `create(SegmentStatusSchema)` to create a new message.
  */
 export const SegmentStatusSchema: GenMessage<SegmentStatus> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_agent, 36);
+  messageDesc(file_espalier_v1_agent, 44);
 
 /**
  * @generated from message espalier.v1.MemberStatus
@@ -1630,7 +1923,7 @@ export type MemberStatus = Message<"espalier.v1.MemberStatus"> & {
  * Use `create(MemberStatusSchema)` to create a new message.
  */
 export const MemberStatusSchema: GenMessage<MemberStatus> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_agent, 37);
+  messageDesc(file_espalier_v1_agent, 45);
 
 /**
  * @generated from enum espalier.v1.NodeStatus
@@ -1674,4 +1967,30 @@ export enum NodeStatus {
  */
 export const NodeStatusSchema: GenEnum<NodeStatus> = /*@__PURE__*/
   enumDesc(file_espalier_v1_agent, 0);
+
+/**
+ * @generated from enum espalier.v1.LinkRequestKind
+ */
+export enum LinkRequestKind {
+  /**
+   * @generated from enum value: LINK_REQUEST_KIND_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: LINK_REQUEST_KIND_NOTIFICATION = 1;
+   */
+  NOTIFICATION = 1,
+
+  /**
+   * @generated from enum value: LINK_REQUEST_KIND_SEGMENT_STATUS = 2;
+   */
+  SEGMENT_STATUS = 2,
+}
+
+/**
+ * Describes the enum espalier.v1.LinkRequestKind.
+ */
+export const LinkRequestKindSchema: GenEnum<LinkRequestKind> = /*@__PURE__*/
+  enumDesc(file_espalier_v1_agent, 1);
 

@@ -6,13 +6,15 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import type { SegmentStatus } from "./agent_pb.js";
 import { file_espalier_v1_agent } from "./agent_pb.js";
+import type { JobSpec, LeaderOrder, MaintenanceWindows } from "./events_pb.js";
+import { file_espalier_v1_events } from "./events_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file espalier/v1/api.proto.
  */
 export const file_espalier_v1_api: GenFile = /*@__PURE__*/
-  fileDesc("ChVlc3BhbGllci92MS9hcGkucHJvdG8SC2VzcGFsaWVyLnYxIn8KCFNpdGVWaWV3EgwKBG5hbWUYASABKAkSDwoHc3RhZ2luZxgCIAEoCRIPCgdmaWx0ZXJzGAMgAygJEhUKDWxpdmVfc2VxdWVuY2UYBCABKAQSGAoQbGl2ZV90cmVlX2RpZ2VzdBgFIAEoCRISCgpjcmVhdGVkX2F0GAYgASgJIjAKCFNpdGVMaXN0EiQKBXNpdGVzGAEgAygLMhUuZXNwYWxpZXIudjEuU2l0ZVZpZXciVgoJR3JvdXBWaWV3EgwKBG5hbWUYASABKAkSDAoEc2l0ZRgCIAEoCRIMCgRraW5kGAMgASgJEg0KBW5vZGVzGAQgAygJEhAKCHNlbGVjdG9yGAUgASgJIjMKCUdyb3VwTGlzdBImCgZncm91cHMYASADKAsyFi5lc3BhbGllci52MS5Hcm91cFZpZXcirAIKCE5vZGVWaWV3EgwKBG5hbWUYASABKAkSDwoHc2VnbWVudBgCIAEoCRIOCgZzdGF0dXMYAyABKAkSDgoGbGVhZGVyGAQgASgIEg8KB2FkZHJlc3MYBSABKAkSEgoKYWdlbnRfdHlwZRgGIAEoCRIxCgZsYWJlbHMYByADKAsyIS5lc3BhbGllci52MS5Ob2RlVmlldy5MYWJlbHNFbnRyeRItCgRsaXZlGAggAygLMh8uZXNwYWxpZXIudjEuTm9kZVZpZXcuTGl2ZUVudHJ5Gi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEaKwoJTGl2ZUVudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEiMAoITm9kZUxpc3QSJAoFbm9kZXMYASADKAsyFS5lc3BhbGllci52MS5Ob2RlVmlldyJuCgtTZWdtZW50VmlldxIMCgRuYW1lGAEgASgJEg4KBmxlYWRlchgCIAEoCRIMCgR0ZXJtGAMgASgEEg8KB21lbWJlcnMYBCABKA0SEgoKY2hhbmdlZF9hdBgFIAEoCRIOCgZyZWFzb24YBiABKAkiewoNU2VnbWVudERldGFpbBIpCgdzZWdtZW50GAEgASgLMhguZXNwYWxpZXIudjEuU2VnbWVudFZpZXcSKgoGc3RhdHVzGAIgASgLMhouZXNwYWxpZXIudjEuU2VnbWVudFN0YXR1cxITCgt1bnJlYWNoYWJsZRgDIAEoCSIlChBSb3RhdGVTZWdtZW50S2V5EhEKCW5vdGljZV9tcxgBIAEoBCI0ChFTZWdtZW50S2V5Um90YXRlZBINCgVlcG9jaBgBIAEoDRIQCgh1c2VfZnJvbRgCIAEoCSI5CgtTZWdtZW50TGlzdBIqCghzZWdtZW50cxgBIAMoCzIYLmVzcGFsaWVyLnYxLlNlZ21lbnRWaWV3IqMCCgdSdW5WaWV3Eg4KBnJ1bl9pZBgBIAEoCRIMCgRzaXRlGAIgASgJEgwKBHR5cGUYAyABKAkSDgoGc3RhdHVzGAQgASgJEg0KBXBoYXNlGAUgASgJEg4KBnJlYXNvbhgGIAEoCRIUCgxyZXF1ZXN0ZWRfYXQYByABKAkSEwoLZHVyYXRpb25fbXMYCCABKA0SEwoLbm9kZXNfdG90YWwYCSABKA0SFgoObm9kZXNfcHJlcGFyZWQYCiABKA0SFgoObm9kZXNfc3dpdGNoZWQYCyABKA0SFAoMbm9kZXNfZmFpbGVkGAwgASgNEg0KBWFjdG9yGA0gASgJEhcKD25vdGhpbmdfY2hhbmdlZBgOIAEoCBIPCgdkcnlfcnVuGA8gASgIIi0KB1J1bkxpc3QSIgoEcnVucxgBIAMoCzIULmVzcGFsaWVyLnYxLlJ1blZpZXciiwEKDkFzc2lnbm1lbnRWaWV3EgoKAmlkGAEgASgJEg4KBnJ1bl9pZBgCIAEoCRIMCgRzaXRlGAMgASgJEhAKCHNlcXVlbmNlGAQgASgEEgwKBHR5cGUYBSABKAkSDQoFYnl0ZXMYBiABKAESDgoGZGlnZXN0GAcgASgJEhAKCGJ1aWx0X2F0GAggASgJIkIKDkFzc2lnbm1lbnRMaXN0EjAKC2Fzc2lnbm1lbnRzGAEgAygLMhsuZXNwYWxpZXIudjEuQXNzaWdubWVudFZpZXci/QEKCVJ1bkRldGFpbBIhCgNydW4YASABKAsyFC5lc3BhbGllci52MS5SdW5WaWV3EisKB2NoYW5nZXMYAiABKAsyGi5lc3BhbGllci52MS5DaGFuZ2VTdW1tYXJ5EjAKC2Fzc2lnbm1lbnRzGAMgAygLMhsuZXNwYWxpZXIudjEuQXNzaWdubWVudFZpZXcSIwoFbm9kZXMYBCADKAsyFC5lc3BhbGllci52MS5SdW5Ob2RlEiQKBWJ5dGVzGAUgASgLMhUuZXNwYWxpZXIudjEuUnVuQnl0ZXMSIwoFbGlua3MYBiADKAsyFC5lc3BhbGllci52MS5SdW5MaW5rItwBCg1DaGFuZ2VTdW1tYXJ5Eg0KBWFkZGVkGAEgASgNEg8KB2NoYW5nZWQYAiABKA0SDwoHZGVsZXRlZBgDIAEoDRIPCgdyZW5hbWVkGAQgASgNEhAKCG1ldGFkYXRhGAUgASgNEhEKCXVuY2hhbmdlZBgGIAEoDRINCgVmaWxlcxgHIAEoDRISCgp0cmVlX2J5dGVzGAggASgBEhUKDWNoYW5nZWRfYnl0ZXMYCSABKAESGQoRZGlza19uZWVkZWRfYnl0ZXMYCiABKAESDwoHc2Nhbl9tcxgLIAEoDSJcCgdSdW5Ob2RlEgwKBG5vZGUYASABKAkSDwoHc2VnbWVudBgCIAEoCRIOCgZzdGF0dXMYAyABKAkSDQoFZXJyb3IYBCABKAkSEwoLc3dpdGNoZWRfYXQYBSABKAkiSwoIUnVuQnl0ZXMSCwoDd2FuGAEgASgBEhEKCW11bHRpY2FzdBgCIAEoARIPCgd1bmljYXN0GAMgASgBEg4KBnJlcGFpchgEIAEoASKkAQoHUnVuTGluaxIPCgdzZWdtZW50GAEgASgJEg4KBnNvdXJjZRgCIAEoCRINCgVieXRlcxgDIAEoARIXCg9jb3BpZXNfcGVybWlsbGUYBCABKA0SEwoLZHVyYXRpb25fbXMYBSABKA0SKwoHc291cmNlcxgGIAMoCzIaLmVzcGFsaWVyLnYxLlJ1bkxpbmtTb3VyY2USDgoGZXhjZXNzGAcgASgIIi4KDVJ1bkxpbmtTb3VyY2USDgoGc291cmNlGAEgASgJEg0KBWJ5dGVzGAIgASgBIokCCg1QdWJsaXNoUmVzdWx0Eg4KBnJ1bl9pZBgBIAEoCRIOCgZzdGF0dXMYAiABKAkSEwoLZHVyYXRpb25fbXMYAyABKA0SNQoLYXNzaWdubWVudHMYBCADKAsyIC5lc3BhbGllci52MS5QdWJsaXNoZWRBc3NpZ25tZW50EikKBW5vZGVzGAUgAygLMhouZXNwYWxpZXIudjEuUHVibGlzaGVkTm9kZRIkCgVieXRlcxgGIAEoCzIVLmVzcGFsaWVyLnYxLlJ1bkJ5dGVzEg4KBnJlYXNvbhgHIAEoCRIrCgdjaGFuZ2VzGAggASgLMhouZXNwYWxpZXIudjEuQ2hhbmdlU3VtbWFyeSJCChNQdWJsaXNoZWRBc3NpZ25tZW50EgoKAmlkGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEg0KBWJ5dGVzGAMgASgBIj4KDVB1Ymxpc2hlZE5vZGUSDAoEbm9kZRgBIAEoCRIPCgdzZWdtZW50GAIgASgJEg4KBnN0YXR1cxgDIAEoCSI6CglFcnJvclZpZXcSDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEg4KBnJlbWVkeRgDIAEoCSJ5CgtTaXRlSGlzdG9yeRIMCgRzaXRlGAEgASgJEioKCHZlcnNpb25zGAIgAygLMhguZXNwYWxpZXIudjEuVmVyc2lvblZpZXcSMAoLY2hlY2twb2ludHMYAyADKAsyGy5lc3BhbGllci52MS5DaGVja3BvaW50VmlldyJ/CgtWZXJzaW9uVmlldxIQCghzZXF1ZW5jZRgBIAEoBBIOCgZydW5faWQYAiABKAkSEwoLdHJlZV9kaWdlc3QYAyABKAkSFwoPbWFuaWZlc3RfZGlnZXN0GAQgASgJEhIKCmxpdmVfc2luY2UYBSABKAkSDAoEbGl2ZRgGIAEoCCKCAQoOQ2hlY2twb2ludFZpZXcSDAoEbmFtZRgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBBITCgt0cmVlX2RpZ2VzdBgDIAEoCRIXCg9tYW5pZmVzdF9kaWdlc3QYBCABKAkSEgoKY3JlYXRlZF9hdBgFIAEoCRIOCgZwaW5uZWQYBiABKAgicgoIU2l0ZURpZmYSKwoHY2hhbmdlcxgBIAEoCzIaLmVzcGFsaWVyLnYxLkNoYW5nZVN1bW1hcnkSJgoFcGF0aHMYAiADKAsyFy5lc3BhbGllci52MS5QYXRoQ2hhbmdlEhEKCXRydW5jYXRlZBgDIAEoCCJFCgpQYXRoQ2hhbmdlEgwKBGtpbmQYASABKAkSDAoEcGF0aBgCIAEoCRIMCgRmcm9tGAMgASgJEg0KBWJ5dGVzGAQgASgBIlgKFkNoZWNrcG9pbnRWZXJpZmljYXRpb24SDgoGaW50YWN0GAEgASgIEg0KBWZpbGVzGAIgASgNEg0KBWJ5dGVzGAMgASgBEhAKCHByb2JsZW1zGAQgAygJIl8KCkF1ZGl0ZWRSdW4SIwoDcnVuGAEgASgLMhYuZXNwYWxpZXIudjEuUnVuRGV0YWlsEiwKCHRpbWVsaW5lGAIgAygLMhouZXNwYWxpZXIudjEuVGltZWxpbmVFbnRyeSKAAQoNVGltZWxpbmVFbnRyeRIQCghzZXF1ZW5jZRgBIAEoBBIMCgR0aW1lGAIgASgJEgwKBHR5cGUYAyABKAkSEQoJYWdncmVnYXRlGAQgASgJEg0KBWFjdG9yGAUgASgJEg0KBWNhdXNlGAYgASgJEhAKCGFmdGVyX21zGAcgASgBIvIBCgxBdWRpdGVkU3RhdGUSEAoIc2VxdWVuY2UYASABKAQSDAoEdGltZRgCIAEoCRIkCgVzaXRlcxgDIAEoCzIVLmVzcGFsaWVyLnYxLlNpdGVMaXN0EiYKBmdyb3VwcxgEIAEoCzIWLmVzcGFsaWVyLnYxLkdyb3VwTGlzdBIkCgVub2RlcxgFIAEoCzIVLmVzcGFsaWVyLnYxLk5vZGVMaXN0EioKCHNlZ21lbnRzGAYgASgLMhguZXNwYWxpZXIudjEuU2VnbWVudExpc3QSIgoEcnVucxgHIAEoCzIULmVzcGFsaWVyLnYxLlJ1bkxpc3QiagoLQXVkaXRlZFRyZWUSDAoEc2l0ZRgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBBINCgVzaW5jZRgDIAEoCRITCgt0cmVlX2RpZ2VzdBgEIAEoCRIXCg9tYW5pZmVzdF9kaWdlc3QYBSABKAkiqQEKDEF1ZGl0VmVyZGljdBINCgVzb3VuZBgBIAEoCBIOCgZldmVudHMYAiABKAESGgoSZmlyc3RfYmFkX3NlcXVlbmNlGAMgASgEEg8KB3Byb2JsZW0YBCABKAkSFQoNaGVhZF9zZXF1ZW5jZRgFIAEoBBIRCgloZWFkX2hhc2gYBiABKAkSEwoLY2hlY2twb2ludHMYByABKA0SDgoGa2V5X2lkGAggASgJYgZwcm90bzM", [file_espalier_v1_agent]);
+  fileDesc("ChVlc3BhbGllci92MS9hcGkucHJvdG8SC2VzcGFsaWVyLnYxIn8KCFNpdGVWaWV3EgwKBG5hbWUYASABKAkSDwoHc3RhZ2luZxgCIAEoCRIPCgdmaWx0ZXJzGAMgAygJEhUKDWxpdmVfc2VxdWVuY2UYBCABKAQSGAoQbGl2ZV90cmVlX2RpZ2VzdBgFIAEoCRISCgpjcmVhdGVkX2F0GAYgASgJIjAKCFNpdGVMaXN0EiQKBXNpdGVzGAEgAygLMhUuZXNwYWxpZXIudjEuU2l0ZVZpZXcijAEKCUdyb3VwVmlldxIMCgRuYW1lGAEgASgJEgwKBHNpdGUYAiABKAkSDAoEa2luZBgDIAEoCRINCgVub2RlcxgEIAMoCRIQCghzZWxlY3RvchgFIAEoCRI0CgttYWludGVuYW5jZRgGIAEoCzIfLmVzcGFsaWVyLnYxLk1haW50ZW5hbmNlV2luZG93cyIzCglHcm91cExpc3QSJgoGZ3JvdXBzGAEgAygLMhYuZXNwYWxpZXIudjEuR3JvdXBWaWV3IqwCCghOb2RlVmlldxIMCgRuYW1lGAEgASgJEg8KB3NlZ21lbnQYAiABKAkSDgoGc3RhdHVzGAMgASgJEg4KBmxlYWRlchgEIAEoCBIPCgdhZGRyZXNzGAUgASgJEhIKCmFnZW50X3R5cGUYBiABKAkSMQoGbGFiZWxzGAcgAygLMiEuZXNwYWxpZXIudjEuTm9kZVZpZXcuTGFiZWxzRW50cnkSLQoEbGl2ZRgIIAMoCzIfLmVzcGFsaWVyLnYxLk5vZGVWaWV3LkxpdmVFbnRyeRotCgtMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGisKCUxpdmVFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIjAKCE5vZGVMaXN0EiQKBW5vZGVzGAEgAygLMhUuZXNwYWxpZXIudjEuTm9kZVZpZXcipgEKC1NlZ21lbnRWaWV3EgwKBG5hbWUYASABKAkSDgoGbGVhZGVyGAIgASgJEgwKBHRlcm0YAyABKAQSDwoHbWVtYmVycxgEIAEoDRISCgpjaGFuZ2VkX2F0GAUgASgJEg4KBnJlYXNvbhgGIAEoCRIUCgxkaXNwbGF5X25hbWUYKCABKAkSEAoIbG9jYXRpb24YKSABKAkSDgoGcmVnaW9uGCogASgJItIBCghUcmVlVmlldxIMCgRzaXRlGAEgASgJEhAKCGlzX2ZpeGVkGAIgASgIEioKCG9yZGVyX2J5GAMgASgOMhguZXNwYWxpZXIudjEuTGVhZGVyT3JkZXISEgoKc2l6ZV9ieXRlcxgEIAEoBBINCgVzaGFwZRgFIAEoCRITCgtlc3RpbWF0ZV9tcxgGIAEoBBIoCgdsZWFkZXJzGAcgAygLMhcuZXNwYWxpZXIudjEuVHJlZUxlYWRlchIYChBvcmlnaW5fYnl0ZXNfb3V0GAggASgEIv8CCgpUcmVlTGVhZGVyEg8KB3NlZ21lbnQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZsZWFkZXIYAyABKAkSEAoIaHR0cF91cmwYBCABKAkSEAoIbG9jYXRpb24YBSABKAkSEQoJdGltZV96b25lGAYgASgJEg4KBnJlZ2lvbhgHIAEoCRIRCgljcHVfY291bnQYCCABKA0SDwoHY3B1X21oehgJIAEoDRIXCg9kaXNrX2ZyZWVfYnl0ZXMYCiABKAQSEwoLY29ubmVjdGlvbnMYCyABKA0SFgoOdXBfYnl0ZXNfcGVyX3MYDCABKAQSGAoQZG93bl9ieXRlc19wZXJfcxgNIAEoBBIOCgZydHRfdXMYDiABKA0SDwoHaXNfbGVhZhgPIAEoCBIQCghyZWNlaXZlZBgQIAEoDRIOCgZmYWlsZWQYESABKA0SDwoHc291cmNlcxgSIAMoCRIQCghieXRlc19pbhgTIAEoBBIRCglieXRlc19vdXQYFCABKAQiewoNU2VnbWVudERldGFpbBIpCgdzZWdtZW50GAEgASgLMhguZXNwYWxpZXIudjEuU2VnbWVudFZpZXcSKgoGc3RhdHVzGAIgASgLMhouZXNwYWxpZXIudjEuU2VnbWVudFN0YXR1cxITCgt1bnJlYWNoYWJsZRgDIAEoCSIlChBSb3RhdGVTZWdtZW50S2V5EhEKCW5vdGljZV9tcxgBIAEoBCI0ChFTZWdtZW50S2V5Um90YXRlZBINCgVlcG9jaBgBIAEoDRIQCgh1c2VfZnJvbRgCIAEoCSI5CgtTZWdtZW50TGlzdBIqCghzZWdtZW50cxgBIAMoCzIYLmVzcGFsaWVyLnYxLlNlZ21lbnRWaWV3IocDCgdSdW5WaWV3Eg4KBnJ1bl9pZBgBIAEoCRIMCgRzaXRlGAIgASgJEgwKBHR5cGUYAyABKAkSDgoGc3RhdHVzGAQgASgJEg0KBXBoYXNlGAUgASgJEg4KBnJlYXNvbhgGIAEoCRIUCgxyZXF1ZXN0ZWRfYXQYByABKAkSEwoLZHVyYXRpb25fbXMYCCABKA0SEwoLbm9kZXNfdG90YWwYCSABKA0SFgoObm9kZXNfcHJlcGFyZWQYCiABKA0SFgoObm9kZXNfc3dpdGNoZWQYCyABKA0SFAoMbm9kZXNfZmFpbGVkGAwgASgNEg0KBWFjdG9yGA0gASgJEhcKD25vdGhpbmdfY2hhbmdlZBgOIAEoCBIPCgdkcnlfcnVuGA8gASgIEgsKA2pvYhgQIAEoCRITCgtqb2JfdmVyc2lvbhgRIAEoBBIPCgd0cmlnZ2VyGBIgASgJEhcKD2Jsb2NraW5nX3J1bl9pZBgTIAEoCRIWCg5yb2xsb3V0X3J1bl9pZBgUIAEoCSItCgdSdW5MaXN0EiIKBHJ1bnMYASADKAsyFC5lc3BhbGllci52MS5SdW5WaWV3IosBCg5Bc3NpZ25tZW50VmlldxIKCgJpZBgBIAEoCRIOCgZydW5faWQYAiABKAkSDAoEc2l0ZRgDIAEoCRIQCghzZXF1ZW5jZRgEIAEoBBIMCgR0eXBlGAUgASgJEg0KBWJ5dGVzGAYgASgBEg4KBmRpZ2VzdBgHIAEoCRIQCghidWlsdF9hdBgIIAEoCSJCCg5Bc3NpZ25tZW50TGlzdBIwCgthc3NpZ25tZW50cxgBIAMoCzIbLmVzcGFsaWVyLnYxLkFzc2lnbm1lbnRWaWV3Iv0BCglSdW5EZXRhaWwSIQoDcnVuGAEgASgLMhQuZXNwYWxpZXIudjEuUnVuVmlldxIrCgdjaGFuZ2VzGAIgASgLMhouZXNwYWxpZXIudjEuQ2hhbmdlU3VtbWFyeRIwCgthc3NpZ25tZW50cxgDIAMoCzIbLmVzcGFsaWVyLnYxLkFzc2lnbm1lbnRWaWV3EiMKBW5vZGVzGAQgAygLMhQuZXNwYWxpZXIudjEuUnVuTm9kZRIkCgVieXRlcxgFIAEoCzIVLmVzcGFsaWVyLnYxLlJ1bkJ5dGVzEiMKBWxpbmtzGAYgAygLMhQuZXNwYWxpZXIudjEuUnVuTGluayLcAQoNQ2hhbmdlU3VtbWFyeRINCgVhZGRlZBgBIAEoDRIPCgdjaGFuZ2VkGAIgASgNEg8KB2RlbGV0ZWQYAyABKA0SDwoHcmVuYW1lZBgEIAEoDRIQCghtZXRhZGF0YRgFIAEoDRIRCgl1bmNoYW5nZWQYBiABKA0SDQoFZmlsZXMYByABKA0SEgoKdHJlZV9ieXRlcxgIIAEoARIVCg1jaGFuZ2VkX2J5dGVzGAkgASgBEhkKEWRpc2tfbmVlZGVkX2J5dGVzGAogASgBEg8KB3NjYW5fbXMYCyABKA0iXAoHUnVuTm9kZRIMCgRub2RlGAEgASgJEg8KB3NlZ21lbnQYAiABKAkSDgoGc3RhdHVzGAMgASgJEg0KBWVycm9yGAQgASgJEhMKC3N3aXRjaGVkX2F0GAUgASgJIksKCFJ1bkJ5dGVzEgsKA3dhbhgBIAEoARIRCgltdWx0aWNhc3QYAiABKAESDwoHdW5pY2FzdBgDIAEoARIOCgZyZXBhaXIYBCABKAEipAEKB1J1bkxpbmsSDwoHc2VnbWVudBgBIAEoCRIOCgZzb3VyY2UYAiABKAkSDQoFYnl0ZXMYAyABKAESFwoPY29waWVzX3Blcm1pbGxlGAQgASgNEhMKC2R1cmF0aW9uX21zGAUgASgNEisKB3NvdXJjZXMYBiADKAsyGi5lc3BhbGllci52MS5SdW5MaW5rU291cmNlEg4KBmV4Y2VzcxgHIAEoCCIuCg1SdW5MaW5rU291cmNlEg4KBnNvdXJjZRgBIAEoCRINCgVieXRlcxgCIAEoASKuAgoNUHVibGlzaFJlc3VsdBIOCgZydW5faWQYASABKAkSDgoGc3RhdHVzGAIgASgJEhMKC2R1cmF0aW9uX21zGAMgASgNEjUKC2Fzc2lnbm1lbnRzGAQgAygLMiAuZXNwYWxpZXIudjEuUHVibGlzaGVkQXNzaWdubWVudBIpCgVub2RlcxgFIAMoCzIaLmVzcGFsaWVyLnYxLlB1Ymxpc2hlZE5vZGUSJAoFYnl0ZXMYBiABKAsyFS5lc3BhbGllci52MS5SdW5CeXRlcxIOCgZyZWFzb24YByABKAkSKwoHY2hhbmdlcxgIIAEoCzIaLmVzcGFsaWVyLnYxLkNoYW5nZVN1bW1hcnkSIwoEdHJlZRgoIAEoCzIVLmVzcGFsaWVyLnYxLlRyZWVWaWV3IkIKE1B1Ymxpc2hlZEFzc2lnbm1lbnQSCgoCaWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAQSDQoFYnl0ZXMYAyABKAEiPgoNUHVibGlzaGVkTm9kZRIMCgRub2RlGAEgASgJEg8KB3NlZ21lbnQYAiABKAkSDgoGc3RhdHVzGAMgASgJIjoKCUVycm9yVmlldxIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSDgoGcmVtZWR5GAMgASgJInkKC1NpdGVIaXN0b3J5EgwKBHNpdGUYASABKAkSKgoIdmVyc2lvbnMYAiADKAsyGC5lc3BhbGllci52MS5WZXJzaW9uVmlldxIwCgtjaGVja3BvaW50cxgDIAMoCzIbLmVzcGFsaWVyLnYxLkNoZWNrcG9pbnRWaWV3In8KC1ZlcnNpb25WaWV3EhAKCHNlcXVlbmNlGAEgASgEEg4KBnJ1bl9pZBgCIAEoCRITCgt0cmVlX2RpZ2VzdBgDIAEoCRIXCg9tYW5pZmVzdF9kaWdlc3QYBCABKAkSEgoKbGl2ZV9zaW5jZRgFIAEoCRIMCgRsaXZlGAYgASgIIoIBCg5DaGVja3BvaW50VmlldxIMCgRuYW1lGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEEhMKC3RyZWVfZGlnZXN0GAMgASgJEhcKD21hbmlmZXN0X2RpZ2VzdBgEIAEoCRISCgpjcmVhdGVkX2F0GAUgASgJEg4KBnBpbm5lZBgGIAEoCCJyCghTaXRlRGlmZhIrCgdjaGFuZ2VzGAEgASgLMhouZXNwYWxpZXIudjEuQ2hhbmdlU3VtbWFyeRImCgVwYXRocxgCIAMoCzIXLmVzcGFsaWVyLnYxLlBhdGhDaGFuZ2USEQoJdHJ1bmNhdGVkGAMgASgIIkUKClBhdGhDaGFuZ2USDAoEa2luZBgBIAEoCRIMCgRwYXRoGAIgASgJEgwKBGZyb20YAyABKAkSDQoFYnl0ZXMYBCABKAEiWAoWQ2hlY2twb2ludFZlcmlmaWNhdGlvbhIOCgZpbnRhY3QYASABKAgSDQoFZmlsZXMYAiABKA0SDQoFYnl0ZXMYAyABKAESEAoIcHJvYmxlbXMYBCADKAkiXwoKQXVkaXRlZFJ1bhIjCgNydW4YASABKAsyFi5lc3BhbGllci52MS5SdW5EZXRhaWwSLAoIdGltZWxpbmUYAiADKAsyGi5lc3BhbGllci52MS5UaW1lbGluZUVudHJ5IpABCg1UaW1lbGluZUVudHJ5EhAKCHNlcXVlbmNlGAEgASgEEgwKBHRpbWUYAiABKAkSDAoEdHlwZRgDIAEoCRIRCglhZ2dyZWdhdGUYBCABKAkSDQoFYWN0b3IYBSABKAkSDQoFY2F1c2UYBiABKAkSEAoIYWZ0ZXJfbXMYByABKAESDgoGcmVhc29uGAggASgJIvIBCgxBdWRpdGVkU3RhdGUSEAoIc2VxdWVuY2UYASABKAQSDAoEdGltZRgCIAEoCRIkCgVzaXRlcxgDIAEoCzIVLmVzcGFsaWVyLnYxLlNpdGVMaXN0EiYKBmdyb3VwcxgEIAEoCzIWLmVzcGFsaWVyLnYxLkdyb3VwTGlzdBIkCgVub2RlcxgFIAEoCzIVLmVzcGFsaWVyLnYxLk5vZGVMaXN0EioKCHNlZ21lbnRzGAYgASgLMhguZXNwYWxpZXIudjEuU2VnbWVudExpc3QSIgoEcnVucxgHIAEoCzIULmVzcGFsaWVyLnYxLlJ1bkxpc3QiagoLQXVkaXRlZFRyZWUSDAoEc2l0ZRgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBBINCgVzaW5jZRgDIAEoCRITCgt0cmVlX2RpZ2VzdBgEIAEoCRIXCg9tYW5pZmVzdF9kaWdlc3QYBSABKAkiqQEKDEF1ZGl0VmVyZGljdBINCgVzb3VuZBgBIAEoCBIOCgZldmVudHMYAiABKAESGgoSZmlyc3RfYmFkX3NlcXVlbmNlGAMgASgEEg8KB3Byb2JsZW0YBCABKAkSFQoNaGVhZF9zZXF1ZW5jZRgFIAEoBBIRCgloZWFkX2hhc2gYBiABKAkSEwoLY2hlY2twb2ludHMYByABKA0SDgoGa2V5X2lkGAggASgJItMBCgdKb2JWaWV3EgwKBG5hbWUYASABKAkSDwoHdmVyc2lvbhgCIAEoBBIiCgRzcGVjGAMgASgLMhQuZXNwYWxpZXIudjEuSm9iU3BlYxIOCgZzdGF0dXMYBCABKAkSEAoIdHJpZ2dlcnMYBSADKAkSEQoJbmV4dF9ydW5zGAYgAygJEhMKC2xhc3RfcnVuX2lkGAcgASgJEhMKC2xhc3RfZHVlX2F0GAggASgJEhIKCmNyZWF0ZWRfYXQYCSABKAkSEgoKY2hhbmdlZF9hdBgKIAEoCSItCgdKb2JMaXN0EiIKBGpvYnMYASADKAsyFC5lc3BhbGllci52MS5Kb2JWaWV3IkkKC0FwcGx5UmVzdWx0Eg8KB2RyeV9ydW4YASABKAgSKQoHb2JqZWN0cxgCIAMoCzIYLmVzcGFsaWVyLnYxLkFwcGxpZWRGaWxlImYKC0FwcGxpZWRGaWxlEgwKBGtpbmQYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZhY3Rpb24YAyABKAkSKwoHY2hhbmdlcxgEIAMoCzIaLmVzcGFsaWVyLnYxLkFwcGxpZWRDaGFuZ2UiNwoNQXBwbGllZENoYW5nZRIMCgRwYXRoGAEgASgJEgwKBGZyb20YAiABKAkSCgoCdG8YAyABKAliBnByb3RvMw", [file_espalier_v1_agent, file_espalier_v1_events]);
 
 /**
  * @generated from message espalier.v1.SiteView
@@ -105,6 +107,11 @@ export type GroupView = Message<"espalier.v1.GroupView"> & {
    * @generated from field: string selector = 5;
    */
   selector: string;
+
+  /**
+   * @generated from field: espalier.v1.MaintenanceWindows maintenance = 6;
+   */
+  maintenance?: MaintenanceWindows | undefined;
 };
 
 /**
@@ -237,6 +244,25 @@ export type SegmentView = Message<"espalier.v1.SegmentView"> & {
    * @generated from field: string reason = 6;
    */
   reason: string;
+
+  /**
+   * What people call it; empty: by its name.
+   *
+   * @generated from field: string display_name = 40;
+   */
+  displayName: string;
+
+  /**
+   * As an administrator said.
+   *
+   * @generated from field: string location = 41;
+   */
+  location: string;
+
+  /**
+   * @generated from field: string region = 42;
+   */
+  region: string;
 };
 
 /**
@@ -245,6 +271,192 @@ export type SegmentView = Message<"espalier.v1.SegmentView"> & {
  */
 export const SegmentViewSchema: GenMessage<SegmentView> = /*@__PURE__*/
   messageDesc(file_espalier_v1_api, 6);
+
+/**
+ * Who would pull from whom, by what is known now.
+ *
+ * @generated from message espalier.v1.TreeView
+ */
+export type TreeView = Message<"espalier.v1.TreeView"> & {
+  /**
+   * @generated from field: string site = 1;
+   */
+  site: string;
+
+  /**
+   * By an administrator, not by the planner.
+   *
+   * @generated from field: bool is_fixed = 2;
+   */
+  isFixed: boolean;
+
+  /**
+   * @generated from field: espalier.v1.LeaderOrder order_by = 3;
+   */
+  orderBy: LeaderOrder;
+
+  /**
+   * @generated from field: uint64 size_bytes = 4;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * "breadth": whoever has all of it serves others; "stripes": passed on as it comes.
+   *
+   * @generated from field: string shape = 5;
+   */
+  shape: string;
+
+  /**
+   * @generated from field: uint64 estimate_ms = 6;
+   */
+  estimateMs: bigint;
+
+  /**
+   * @generated from field: repeated espalier.v1.TreeLeader leaders = 7;
+   */
+  leaders: TreeLeader[];
+
+  /**
+   * What the origins send.
+   *
+   * @generated from field: uint64 origin_bytes_out = 8;
+   */
+  originBytesOut: bigint;
+};
+
+/**
+ * Describes the message espalier.v1.TreeView.
+ * Use `create(TreeViewSchema)` to create a new message.
+ */
+export const TreeViewSchema: GenMessage<TreeView> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_api, 7);
+
+/**
+ * In the order in which leaders are handed to.
+ *
+ * @generated from message espalier.v1.TreeLeader
+ */
+export type TreeLeader = Message<"espalier.v1.TreeLeader"> & {
+  /**
+   * @generated from field: string segment = 1;
+   */
+  segment: string;
+
+  /**
+   * What people call the segment.
+   *
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * @generated from field: string leader = 3;
+   */
+  leader: string;
+
+  /**
+   * @generated from field: string http_url = 4;
+   */
+  httpUrl: string;
+
+  /**
+   * @generated from field: string location = 5;
+   */
+  location: string;
+
+  /**
+   * @generated from field: string time_zone = 6;
+   */
+  timeZone: string;
+
+  /**
+   * @generated from field: string region = 7;
+   */
+  region: string;
+
+  /**
+   * @generated from field: uint32 cpu_count = 8;
+   */
+  cpuCount: number;
+
+  /**
+   * @generated from field: uint32 cpu_mhz = 9;
+   */
+  cpuMhz: number;
+
+  /**
+   * @generated from field: uint64 disk_free_bytes = 10;
+   */
+  diskFreeBytes: bigint;
+
+  /**
+   * @generated from field: uint32 connections = 11;
+   */
+  connections: number;
+
+  /**
+   * Measured by transfers; 0: not yet.
+   *
+   * @generated from field: uint64 up_bytes_per_s = 12;
+   */
+  upBytesPerS: bigint;
+
+  /**
+   * @generated from field: uint64 down_bytes_per_s = 13;
+   */
+  downBytesPerS: bigint;
+
+  /**
+   * To the origin, measured by probes; 0: not yet.
+   *
+   * @generated from field: uint32 rtt_us = 14;
+   */
+  rttUs: number;
+
+  /**
+   * Others do not pull from it.
+   *
+   * @generated from field: bool is_leaf = 15;
+   */
+  isLeaf: boolean;
+
+  /**
+   * @generated from field: uint32 received = 16;
+   */
+  received: number;
+
+  /**
+   * @generated from field: uint32 failed = 17;
+   */
+  failed: number;
+
+  /**
+   * Of each stripe, "origin" or a segment.
+   *
+   * @generated from field: repeated string sources = 18;
+   */
+  sources: string[];
+
+  /**
+   * Over its link, each way.
+   *
+   * @generated from field: uint64 bytes_in = 19;
+   */
+  bytesIn: bigint;
+
+  /**
+   * @generated from field: uint64 bytes_out = 20;
+   */
+  bytesOut: bigint;
+};
+
+/**
+ * Describes the message espalier.v1.TreeLeader.
+ * Use `create(TreeLeaderSchema)` to create a new message.
+ */
+export const TreeLeaderSchema: GenMessage<TreeLeader> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_api, 8);
 
 /**
  * A segment as the log knows it and as its leader tells it now.
@@ -275,7 +487,7 @@ export type SegmentDetail = Message<"espalier.v1.SegmentDetail"> & {
  * Use `create(SegmentDetailSchema)` to create a new message.
  */
 export const SegmentDetailSchema: GenMessage<SegmentDetail> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 7);
+  messageDesc(file_espalier_v1_api, 9);
 
 /**
  * @generated from message espalier.v1.RotateSegmentKey
@@ -294,7 +506,7 @@ export type RotateSegmentKey = Message<"espalier.v1.RotateSegmentKey"> & {
  * Use `create(RotateSegmentKeySchema)` to create a new message.
  */
 export const RotateSegmentKeySchema: GenMessage<RotateSegmentKey> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 8);
+  messageDesc(file_espalier_v1_api, 10);
 
 /**
  * @generated from message espalier.v1.SegmentKeyRotated
@@ -316,7 +528,7 @@ export type SegmentKeyRotated = Message<"espalier.v1.SegmentKeyRotated"> & {
  * Use `create(SegmentKeyRotatedSchema)` to create a new message.
  */
 export const SegmentKeyRotatedSchema: GenMessage<SegmentKeyRotated> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 9);
+  messageDesc(file_espalier_v1_api, 11);
 
 /**
  * @generated from message espalier.v1.SegmentList
@@ -333,7 +545,7 @@ export type SegmentList = Message<"espalier.v1.SegmentList"> & {
  * Use `create(SegmentListSchema)` to create a new message.
  */
 export const SegmentListSchema: GenMessage<SegmentList> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 10);
+  messageDesc(file_espalier_v1_api, 12);
 
 /**
  * @generated from message espalier.v1.RunView
@@ -413,6 +625,39 @@ export type RunView = Message<"espalier.v1.RunView"> & {
    * @generated from field: bool dry_run = 15;
    */
   dryRun: boolean;
+
+  /**
+   * The job that it is an occurrence of, and the job's version.
+   *
+   * @generated from field: string job = 16;
+   */
+  job: string;
+
+  /**
+   * @generated from field: uint64 job_version = 17;
+   */
+  jobVersion: bigint;
+
+  /**
+   * What made it begin.
+   *
+   * @generated from field: string trigger = 18;
+   */
+  trigger: string;
+
+  /**
+   * The run that it waits for.
+   *
+   * @generated from field: string blocking_run_id = 19;
+   */
+  blockingRunId: string;
+
+  /**
+   * The run that it is a wave of.
+   *
+   * @generated from field: string rollout_run_id = 20;
+   */
+  rolloutRunId: string;
 };
 
 /**
@@ -420,7 +665,7 @@ export type RunView = Message<"espalier.v1.RunView"> & {
  * Use `create(RunViewSchema)` to create a new message.
  */
 export const RunViewSchema: GenMessage<RunView> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 11);
+  messageDesc(file_espalier_v1_api, 13);
 
 /**
  * @generated from message espalier.v1.RunList
@@ -437,7 +682,7 @@ export type RunList = Message<"espalier.v1.RunList"> & {
  * Use `create(RunListSchema)` to create a new message.
  */
 export const RunListSchema: GenMessage<RunList> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 12);
+  messageDesc(file_espalier_v1_api, 14);
 
 /**
  * @generated from message espalier.v1.AssignmentView
@@ -489,7 +734,7 @@ export type AssignmentView = Message<"espalier.v1.AssignmentView"> & {
  * Use `create(AssignmentViewSchema)` to create a new message.
  */
 export const AssignmentViewSchema: GenMessage<AssignmentView> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 13);
+  messageDesc(file_espalier_v1_api, 15);
 
 /**
  * @generated from message espalier.v1.AssignmentList
@@ -506,7 +751,7 @@ export type AssignmentList = Message<"espalier.v1.AssignmentList"> & {
  * Use `create(AssignmentListSchema)` to create a new message.
  */
 export const AssignmentListSchema: GenMessage<AssignmentList> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 14);
+  messageDesc(file_espalier_v1_api, 16);
 
 /**
  * @generated from message espalier.v1.RunDetail
@@ -548,7 +793,7 @@ export type RunDetail = Message<"espalier.v1.RunDetail"> & {
  * Use `create(RunDetailSchema)` to create a new message.
  */
 export const RunDetailSchema: GenMessage<RunDetail> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 15);
+  messageDesc(file_espalier_v1_api, 17);
 
 /**
  * @generated from message espalier.v1.ChangeSummary
@@ -615,7 +860,7 @@ export type ChangeSummary = Message<"espalier.v1.ChangeSummary"> & {
  * Use `create(ChangeSummarySchema)` to create a new message.
  */
 export const ChangeSummarySchema: GenMessage<ChangeSummary> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 16);
+  messageDesc(file_espalier_v1_api, 18);
 
 /**
  * @generated from message espalier.v1.RunNode
@@ -654,7 +899,7 @@ export type RunNode = Message<"espalier.v1.RunNode"> & {
  * Use `create(RunNodeSchema)` to create a new message.
  */
 export const RunNodeSchema: GenMessage<RunNode> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 17);
+  messageDesc(file_espalier_v1_api, 19);
 
 /**
  * @generated from message espalier.v1.RunBytes
@@ -690,7 +935,7 @@ export type RunBytes = Message<"espalier.v1.RunBytes"> & {
  * Use `create(RunBytesSchema)` to create a new message.
  */
 export const RunBytesSchema: GenMessage<RunBytes> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 18);
+  messageDesc(file_espalier_v1_api, 20);
 
 /**
  * @generated from message espalier.v1.RunLink
@@ -741,7 +986,7 @@ export type RunLink = Message<"espalier.v1.RunLink"> & {
  * Use `create(RunLinkSchema)` to create a new message.
  */
 export const RunLinkSchema: GenMessage<RunLink> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 19);
+  messageDesc(file_espalier_v1_api, 21);
 
 /**
  * `source`: "origin" or a segment.
@@ -765,7 +1010,7 @@ export type RunLinkSource = Message<"espalier.v1.RunLinkSource"> & {
  * Use `create(RunLinkSourceSchema)` to create a new message.
  */
 export const RunLinkSourceSchema: GenMessage<RunLinkSource> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 20);
+  messageDesc(file_espalier_v1_api, 22);
 
 /**
  * `publish --wait -o json`.
@@ -812,6 +1057,13 @@ export type PublishResult = Message<"espalier.v1.PublishResult"> & {
    * @generated from field: espalier.v1.ChangeSummary changes = 8;
    */
   changes?: ChangeSummary | undefined;
+
+  /**
+   * Of a dry run: who would pull from whom.
+   *
+   * @generated from field: espalier.v1.TreeView tree = 40;
+   */
+  tree?: TreeView | undefined;
 };
 
 /**
@@ -819,7 +1071,7 @@ export type PublishResult = Message<"espalier.v1.PublishResult"> & {
  * Use `create(PublishResultSchema)` to create a new message.
  */
 export const PublishResultSchema: GenMessage<PublishResult> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 21);
+  messageDesc(file_espalier_v1_api, 23);
 
 /**
  * @generated from message espalier.v1.PublishedAssignment
@@ -846,7 +1098,7 @@ export type PublishedAssignment = Message<"espalier.v1.PublishedAssignment"> & {
  * Use `create(PublishedAssignmentSchema)` to create a new message.
  */
 export const PublishedAssignmentSchema: GenMessage<PublishedAssignment> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 22);
+  messageDesc(file_espalier_v1_api, 24);
 
 /**
  * @generated from message espalier.v1.PublishedNode
@@ -873,7 +1125,7 @@ export type PublishedNode = Message<"espalier.v1.PublishedNode"> & {
  * Use `create(PublishedNodeSchema)` to create a new message.
  */
 export const PublishedNodeSchema: GenMessage<PublishedNode> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 23);
+  messageDesc(file_espalier_v1_api, 25);
 
 /**
  * @generated from message espalier.v1.ErrorView
@@ -900,7 +1152,7 @@ export type ErrorView = Message<"espalier.v1.ErrorView"> & {
  * Use `create(ErrorViewSchema)` to create a new message.
  */
 export const ErrorViewSchema: GenMessage<ErrorView> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 24);
+  messageDesc(file_espalier_v1_api, 26);
 
 /**
  * What was live on a site, newest first, and its checkpoints.
@@ -929,7 +1181,7 @@ export type SiteHistory = Message<"espalier.v1.SiteHistory"> & {
  * Use `create(SiteHistorySchema)` to create a new message.
  */
 export const SiteHistorySchema: GenMessage<SiteHistory> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 25);
+  messageDesc(file_espalier_v1_api, 27);
 
 /**
  * @generated from message espalier.v1.VersionView
@@ -971,7 +1223,7 @@ export type VersionView = Message<"espalier.v1.VersionView"> & {
  * Use `create(VersionViewSchema)` to create a new message.
  */
 export const VersionViewSchema: GenMessage<VersionView> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 26);
+  messageDesc(file_espalier_v1_api, 28);
 
 /**
  * @generated from message espalier.v1.CheckpointView
@@ -1013,7 +1265,7 @@ export type CheckpointView = Message<"espalier.v1.CheckpointView"> & {
  * Use `create(CheckpointViewSchema)` to create a new message.
  */
 export const CheckpointViewSchema: GenMessage<CheckpointView> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 27);
+  messageDesc(file_espalier_v1_api, 29);
 
 /**
  * @generated from message espalier.v1.SiteDiff
@@ -1042,7 +1294,7 @@ export type SiteDiff = Message<"espalier.v1.SiteDiff"> & {
  * Use `create(SiteDiffSchema)` to create a new message.
  */
 export const SiteDiffSchema: GenMessage<SiteDiff> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 28);
+  messageDesc(file_espalier_v1_api, 30);
 
 /**
  * @generated from message espalier.v1.PathChange
@@ -1078,7 +1330,7 @@ export type PathChange = Message<"espalier.v1.PathChange"> & {
  * Use `create(PathChangeSchema)` to create a new message.
  */
 export const PathChangeSchema: GenMessage<PathChange> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 29);
+  messageDesc(file_espalier_v1_api, 31);
 
 /**
  * @generated from message espalier.v1.CheckpointVerification
@@ -1112,7 +1364,7 @@ export type CheckpointVerification = Message<"espalier.v1.CheckpointVerification
  * Use `create(CheckpointVerificationSchema)` to create a new message.
  */
 export const CheckpointVerificationSchema: GenMessage<CheckpointVerification> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 30);
+  messageDesc(file_espalier_v1_api, 32);
 
 /**
  * `audit replay`: a run rebuilt from its events alone.
@@ -1136,7 +1388,7 @@ export type AuditedRun = Message<"espalier.v1.AuditedRun"> & {
  * Use `create(AuditedRunSchema)` to create a new message.
  */
 export const AuditedRunSchema: GenMessage<AuditedRun> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 31);
+  messageDesc(file_espalier_v1_api, 33);
 
 /**
  * @generated from message espalier.v1.TimelineEntry
@@ -1182,6 +1434,13 @@ export type TimelineEntry = Message<"espalier.v1.TimelineEntry"> & {
    * @generated from field: double after_ms = 7;
    */
   afterMs: number;
+
+  /**
+   * Why, in the words of who gave the command.
+   *
+   * @generated from field: string reason = 8;
+   */
+  reason: string;
 };
 
 /**
@@ -1189,7 +1448,7 @@ export type TimelineEntry = Message<"espalier.v1.TimelineEntry"> & {
  * Use `create(TimelineEntrySchema)` to create a new message.
  */
 export const TimelineEntrySchema: GenMessage<TimelineEntry> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 32);
+  messageDesc(file_espalier_v1_api, 34);
 
 /**
  * `audit state`: everything as it was at one place in the log.
@@ -1240,7 +1499,7 @@ export type AuditedState = Message<"espalier.v1.AuditedState"> & {
  * Use `create(AuditedStateSchema)` to create a new message.
  */
 export const AuditedStateSchema: GenMessage<AuditedState> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 33);
+  messageDesc(file_espalier_v1_api, 35);
 
 /**
  * `audit tree`: the tree that was live at one place in the log.
@@ -1283,7 +1542,7 @@ export type AuditedTree = Message<"espalier.v1.AuditedTree"> & {
  * Use `create(AuditedTreeSchema)` to create a new message.
  */
 export const AuditedTreeSchema: GenMessage<AuditedTree> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 34);
+  messageDesc(file_espalier_v1_api, 36);
 
 /**
  * `audit verify`.
@@ -1341,5 +1600,179 @@ export type AuditVerdict = Message<"espalier.v1.AuditVerdict"> & {
  * Use `create(AuditVerdictSchema)` to create a new message.
  */
 export const AuditVerdictSchema: GenMessage<AuditVerdict> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_api, 35);
+  messageDesc(file_espalier_v1_api, 37);
+
+/**
+ * @generated from message espalier.v1.JobView
+ */
+export type JobView = Message<"espalier.v1.JobView"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: uint64 version = 2;
+   */
+  version: bigint;
+
+  /**
+   * @generated from field: espalier.v1.JobSpec spec = 3;
+   */
+  spec?: JobSpec | undefined;
+
+  /**
+   * "active", "paused", or "done" when nothing can make it run any more.
+   *
+   * @generated from field: string status = 4;
+   */
+  status: string;
+
+  /**
+   * Each trigger in words.
+   *
+   * @generated from field: repeated string triggers = 5;
+   */
+  triggers: string[];
+
+  /**
+   * The next five, where time decides.
+   *
+   * @generated from field: repeated string next_runs = 6;
+   */
+  nextRuns: string[];
+
+  /**
+   * @generated from field: string last_run_id = 7;
+   */
+  lastRunId: string;
+
+  /**
+   * @generated from field: string last_due_at = 8;
+   */
+  lastDueAt: string;
+
+  /**
+   * @generated from field: string created_at = 9;
+   */
+  createdAt: string;
+
+  /**
+   * @generated from field: string changed_at = 10;
+   */
+  changedAt: string;
+};
+
+/**
+ * Describes the message espalier.v1.JobView.
+ * Use `create(JobViewSchema)` to create a new message.
+ */
+export const JobViewSchema: GenMessage<JobView> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_api, 38);
+
+/**
+ * @generated from message espalier.v1.JobList
+ */
+export type JobList = Message<"espalier.v1.JobList"> & {
+  /**
+   * @generated from field: repeated espalier.v1.JobView jobs = 1;
+   */
+  jobs: JobView[];
+};
+
+/**
+ * Describes the message espalier.v1.JobList.
+ * Use `create(JobListSchema)` to create a new message.
+ */
+export const JobListSchema: GenMessage<JobList> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_api, 39);
+
+/**
+ * `espalier apply`.
+ *
+ * @generated from message espalier.v1.ApplyResult
+ */
+export type ApplyResult = Message<"espalier.v1.ApplyResult"> & {
+  /**
+   * @generated from field: bool dry_run = 1;
+   */
+  dryRun: boolean;
+
+  /**
+   * @generated from field: repeated espalier.v1.AppliedFile objects = 2;
+   */
+  objects: AppliedFile[];
+};
+
+/**
+ * Describes the message espalier.v1.ApplyResult.
+ * Use `create(ApplyResultSchema)` to create a new message.
+ */
+export const ApplyResultSchema: GenMessage<ApplyResult> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_api, 40);
+
+/**
+ * @generated from message espalier.v1.AppliedFile
+ */
+export type AppliedFile = Message<"espalier.v1.AppliedFile"> & {
+  /**
+   * Site, Group or Job.
+   *
+   * @generated from field: string kind = 1;
+   */
+  kind: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+
+  /**
+   * "created", "changed" or "unchanged".
+   *
+   * @generated from field: string action = 3;
+   */
+  action: string;
+
+  /**
+   * @generated from field: repeated espalier.v1.AppliedChange changes = 4;
+   */
+  changes: AppliedChange[];
+};
+
+/**
+ * Describes the message espalier.v1.AppliedFile.
+ * Use `create(AppliedFileSchema)` to create a new message.
+ */
+export const AppliedFileSchema: GenMessage<AppliedFile> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_api, 41);
+
+/**
+ * One field; empty: it is not there.
+ *
+ * @generated from message espalier.v1.AppliedChange
+ */
+export type AppliedChange = Message<"espalier.v1.AppliedChange"> & {
+  /**
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * @generated from field: string from = 2;
+   */
+  from: string;
+
+  /**
+   * @generated from field: string to = 3;
+   */
+  to: string;
+};
+
+/**
+ * Describes the message espalier.v1.AppliedChange.
+ * Use `create(AppliedChangeSchema)` to create a new message.
+ */
+export const AppliedChangeSchema: GenMessage<AppliedChange> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_api, 42);
 

@@ -481,6 +481,8 @@ export type PatchFile = Message<"espalier.v1.PatchFile"> & {
   path: string;
 
   /**
+   * Empty: `path`.
+   *
    * @generated from field: string base_path = 2;
    */
   basePath: string;
@@ -511,6 +513,9 @@ export type PatchFile = Message<"espalier.v1.PatchFile"> & {
   encoding: PatchEncoding;
 
   /**
+   * PATCH_ENCODING_DIFFERENCE without any: one that copies from the start of the base as many bytes
+   * as both files have; what is more is literal.
+   *
    * @generated from field: repeated espalier.v1.PatchOperation operations = 8;
    */
   operations: PatchOperation[];

@@ -10,7 +10,7 @@ import type { AssignmentList, GroupList, NodeList, RunList, SegmentList, SiteLis
 import { file_espalier_v1_api } from "./api_pb.js";
 import type { JobType } from "./assignment_pb.js";
 import { file_espalier_v1_assignment } from "./assignment_pb.js";
-import type { CommitPolicy, FilterRule, Membership, SitePolicy } from "./events_pb.js";
+import type { CommitPolicy, FilterRule, JobSpec, LeaderOrder, MaintenanceWindows, Membership, RunTerms, SitePolicy } from "./events_pb.js";
 import { file_espalier_v1_events } from "./events_pb.js";
 import type { Message } from "@bufbuild/protobuf";
 
@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file espalier/v1/commands.proto.
  */
 export const file_espalier_v1_commands: GenFile = /*@__PURE__*/
-  fileDesc("Chplc3BhbGllci92MS9jb21tYW5kcy5wcm90bxILZXNwYWxpZXIudjEifgoKQ3JlYXRlU2l0ZRIMCgRzaXRlGAEgASgJEg8KB3N0YWdpbmcYAiABKAkSKAoHZmlsdGVycxgDIAMoCzIXLmVzcGFsaWVyLnYxLkZpbHRlclJ1bGUSJwoGcG9saWN5GAQgASgLMhcuZXNwYWxpZXIudjEuU2l0ZVBvbGljeSJXCgtDcmVhdGVHcm91cBINCgVncm91cBgBIAEoCRIMCgRzaXRlGAIgASgJEisKCm1lbWJlcnNoaXAYAyABKAsyFy5lc3BhbGllci52MS5NZW1iZXJzaGlwIkcKCUVkaXRHcm91cBINCgVncm91cBgBIAEoCRIrCgptZW1iZXJzaGlwGAIgASgLMhcuZXNwYWxpZXIudjEuTWVtYmVyc2hpcCIcCgtEZWxldGVHcm91cBINCgVncm91cBgBIAEoCSLKAQoKUmVxdWVzdFJ1bhIOCgZydW5faWQYASABKAkSDAoEc2l0ZRgCIAEoCRIiCgR0eXBlGAMgASgOMhQuZXNwYWxpZXIudjEuSm9iVHlwZRIPCgdkcnlfcnVuGAQgASgIEgoKAnRvGAUgASgJEg0KBXBhdGhzGAYgAygJEg0KBW5vZGVzGAcgAygJEhQKDHNlcnZlcl9jb3VudBgIIAEoDRIpCgZjb21taXQYCSABKAsyGS5lc3BhbGllci52MS5Db21taXRQb2xpY3kiKgoIQWJvcnRSdW4SDgoGcnVuX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSIcCgpBcHByb3ZlUnVuEg4KBnJ1bl9pZBgBIAEoCSJBCg1QaW5DaGVja3BvaW50EgwKBHNpdGUYASABKAkSEgoKY2hlY2twb2ludBgCIAEoCRIOCgZwaW5uZWQYAyABKAgiNAoQRGVsZXRlQ2hlY2twb2ludBIMCgRzaXRlGAEgASgJEhIKCmNoZWNrcG9pbnQYAiABKAkiugEKCUVucm9sTm9kZRIMCgRub2RlGAEgASgJEg8KB3NlZ21lbnQYAiABKAkSEgoKcHVibGljX2tleRgDIAEoDBIyCgZsYWJlbHMYBCADKAsyIi5lc3BhbGllci52MS5FbnJvbE5vZGUuTGFiZWxzRW50cnkSFwoPY29udHJvbF9hZGRyZXNzGAUgASgJGi0KC0xhYmVsc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEieQoMQ29tbWFuZFJlcGx5EjAKCGFjY2VwdGVkGAEgASgLMhwuZXNwYWxpZXIudjEuQ29tbWFuZEFjY2VwdGVkSAASLgoHcmVmdXNlZBgCIAEoCzIbLmVzcGFsaWVyLnYxLkNvbW1hbmRSZWZ1c2VkSABCBwoFcmVwbHkiLwoPQ29tbWFuZEFjY2VwdGVkEgoKAmlkGAEgASgJEhAKCHNlcXVlbmNlGAIgASgEIj8KDkNvbW1hbmRSZWZ1c2VkEgwKBGNvZGUYASABKAkSDwoHbWVzc2FnZRgCIAEoCRIOCgZyZW1lZHkYAyABKAkiPQoJTGlzdFF1ZXJ5EgwKBGtpbmQYASABKAkSDQoFbGltaXQYAiABKA0SEwoLYXRfc2VxdWVuY2UYAyABKAQilQIKCUxpc3RSZXBseRImCgVzaXRlcxgBIAEoCzIVLmVzcGFsaWVyLnYxLlNpdGVMaXN0SAASKAoGZ3JvdXBzGAIgASgLMhYuZXNwYWxpZXIudjEuR3JvdXBMaXN0SAASJgoFbm9kZXMYAyABKAsyFS5lc3BhbGllci52MS5Ob2RlTGlzdEgAEiwKCHNlZ21lbnRzGAQgASgLMhguZXNwYWxpZXIudjEuU2VnbWVudExpc3RIABIkCgRydW5zGAUgASgLMhQuZXNwYWxpZXIudjEuUnVuTGlzdEgAEjIKC2Fzc2lnbm1lbnRzGAYgASgLMhsuZXNwYWxpZXIudjEuQXNzaWdubWVudExpc3RIAEIGCgRsaXN0Ii8KCFJ1blF1ZXJ5Eg4KBnJ1bl9pZBgBIAEoCRITCgthdF9zZXF1ZW5jZRgCIAEoBCIcCgxIaXN0b3J5UXVlcnkSDAoEc2l0ZRgBIAEoCSIzCglEaWZmUXVlcnkSDAoEc2l0ZRgBIAEoCRIMCgRmcm9tGAIgASgJEgoKAnRvGAMgASgJIjQKEFZlcmlmeUNoZWNrcG9pbnQSDAoEc2l0ZRgBIAEoCRISCgpjaGVja3BvaW50GAIgASgJIjIKDUV4cGVjdGVkUXVlcnkSDAoEbm9kZRgBIAEoCRITCgthdF9zZXF1ZW5jZRgCIAEoBCI+ChBFeHBlY3RlZFZlcnNpb25zEioKCHZlcnNpb25zGAEgAygLMhguZXNwYWxpZXIudjEuTGl2ZVZlcnNpb24iHwoNQXVkaXRSdW5RdWVyeRIOCgZydW5faWQYASABKAkiLQoITG9nUGxhY2USEAoIc2VxdWVuY2UYASABKAQSDwoHdGltZV9tcxgCIAEoAyI0Cg9BdWRpdFN0YXRlUXVlcnkSIQoCYXQYASABKAsyFS5lc3BhbGllci52MS5Mb2dQbGFjZSJBCg5BdWRpdFRyZWVRdWVyeRIMCgRzaXRlGAEgASgJEiEKAmF0GAIgASgLMhUuZXNwYWxpZXIudjEuTG9nUGxhY2UiEgoQQXVkaXRWZXJpZnlRdWVyeSIWChRBdWRpdENoZWNrcG9pbnRRdWVyeSJuCg9BdWRpdENoZWNrcG9pbnQSEAoIc2VxdWVuY2UYASABKAQSDAoEaGFzaBgCIAEoDBIUCgxzaWduZWRfYXRfbXMYAyABKAMSEQoJc2lnbmF0dXJlGAQgASgMEhIKCnB1YmxpY19rZXkYBSABKAxiBnByb3RvMw", [file_espalier_v1_agent, file_espalier_v1_api, file_espalier_v1_assignment, file_espalier_v1_events]);
+  fileDesc("Chplc3BhbGllci92MS9jb21tYW5kcy5wcm90bxILZXNwYWxpZXIudjEifgoKQ3JlYXRlU2l0ZRIMCgRzaXRlGAEgASgJEg8KB3N0YWdpbmcYAiABKAkSKAoHZmlsdGVycxgDIAMoCzIXLmVzcGFsaWVyLnYxLkZpbHRlclJ1bGUSJwoGcG9saWN5GAQgASgLMhcuZXNwYWxpZXIudjEuU2l0ZVBvbGljeSKNAQoLQ3JlYXRlR3JvdXASDQoFZ3JvdXAYASABKAkSDAoEc2l0ZRgCIAEoCRIrCgptZW1iZXJzaGlwGAMgASgLMhcuZXNwYWxpZXIudjEuTWVtYmVyc2hpcBI0CgttYWludGVuYW5jZRgEIAEoCzIfLmVzcGFsaWVyLnYxLk1haW50ZW5hbmNlV2luZG93cyJ9CglFZGl0R3JvdXASDQoFZ3JvdXAYASABKAkSKwoKbWVtYmVyc2hpcBgCIAEoCzIXLmVzcGFsaWVyLnYxLk1lbWJlcnNoaXASNAoLbWFpbnRlbmFuY2UYAyABKAsyHy5lc3BhbGllci52MS5NYWludGVuYW5jZVdpbmRvd3MiHAoLRGVsZXRlR3JvdXASDQoFZ3JvdXAYASABKAki8AEKClJlcXVlc3RSdW4SDgoGcnVuX2lkGAEgASgJEgwKBHNpdGUYAiABKAkSIgoEdHlwZRgDIAEoDjIULmVzcGFsaWVyLnYxLkpvYlR5cGUSDwoHZHJ5X3J1bhgEIAEoCBIKCgJ0bxgFIAEoCRINCgVwYXRocxgGIAMoCRINCgVub2RlcxgHIAMoCRIUCgxzZXJ2ZXJfY291bnQYCCABKA0SKQoGY29tbWl0GAkgASgLMhkuZXNwYWxpZXIudjEuQ29tbWl0UG9saWN5EiQKBXRlcm1zGAogASgLMhUuZXNwYWxpZXIudjEuUnVuVGVybXMiKwoJQ2FuY2VsUnVuEg4KBnJ1bl9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiPAoJQ3JlYXRlSm9iEgsKA2pvYhgBIAEoCRIiCgRzcGVjGAIgASgLMhQuZXNwYWxpZXIudjEuSm9iU3BlYyI6CgdFZGl0Sm9iEgsKA2pvYhgBIAEoCRIiCgRzcGVjGAIgASgLMhQuZXNwYWxpZXIudjEuSm9iU3BlYyIXCghQYXVzZUpvYhILCgNqb2IYASABKAkiGAoJUmVzdW1lSm9iEgsKA2pvYhgBIAEoCSIYCglEZWxldGVKb2ISCwoDam9iGAEgASgJInQKClRyaWdnZXJKb2ISCwoDam9iGAEgASgJEg4KBnJ1bl9pZBgCIAEoCRINCgVwYXRocxgDIAMoCRINCgVub2RlcxgEIAMoCRIUCgxzZXJ2ZXJfY291bnQYBSABKA0SFQoNbG9hZF9iYWxhbmNlchgGIAEoCCI1CgxPdXRzaWRlRXZlbnQSCwoDam9iGAEgASgJEgoKAmlkGAIgASgJEgwKBHR5cGUYAyABKAkiSwoJSm9ic1F1ZXJ5EgsKA2pvYhgBIAEoCRINCgVhZnRlchgCIAEoCRINCgVsaW1pdBgDIAEoDRITCgthdF9zZXF1ZW5jZRgEIAEoBCIeCgxQYXVzZVJvbGxvdXQSDgoGcnVuX2lkGAEgASgJIiAKDlByb21vdGVSb2xsb3V0Eg4KBnJ1bl9pZBgBIAEoCSIqCghBYm9ydFJ1bhIOCgZydW5faWQYASABKAkSDgoGcmVhc29uGAIgASgJIhwKCkFwcHJvdmVSdW4SDgoGcnVuX2lkGAEgASgJIkEKDVBpbkNoZWNrcG9pbnQSDAoEc2l0ZRgBIAEoCRISCgpjaGVja3BvaW50GAIgASgJEg4KBnBpbm5lZBgDIAEoCCI0ChBEZWxldGVDaGVja3BvaW50EgwKBHNpdGUYASABKAkSEgoKY2hlY2twb2ludBgCIAEoCSK6AQoJRW5yb2xOb2RlEgwKBG5vZGUYASABKAkSDwoHc2VnbWVudBgCIAEoCRISCgpwdWJsaWNfa2V5GAMgASgMEjIKBmxhYmVscxgEIAMoCzIiLmVzcGFsaWVyLnYxLkVucm9sTm9kZS5MYWJlbHNFbnRyeRIXCg9jb250cm9sX2FkZHJlc3MYBSABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIuCg1SZW5hbWVTZWdtZW50Eg8KB3NlZ21lbnQYASABKAkSDAoEbmFtZRgCIAEoCSJVCg1Mb2NhdGVTZWdtZW50Eg8KB3NlZ21lbnQYASABKAkSEAoIbG9jYXRpb24YAiABKAkSEQoJdGltZV96b25lGAMgASgJEg4KBnJlZ2lvbhgEIAEoCSKKAQoHRml4VHJlZRIMCgRzaXRlGAEgASgJEg0KBW9yZGVyGAIgAygJEjIKB3NvdXJjZXMYAyADKAsyIS5lc3BhbGllci52MS5GaXhUcmVlLlNvdXJjZXNFbnRyeRouCgxTb3VyY2VzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJHCgtSZWxlYXNlVHJlZRIMCgRzaXRlGAEgASgJEioKCG9yZGVyX2J5GAIgASgOMhguZXNwYWxpZXIudjEuTGVhZGVyT3JkZXIiPwoJVHJlZVF1ZXJ5EgwKBHNpdGUYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoBBIQCghzZWdtZW50cxgDIAMoCSJ5CgxDb21tYW5kUmVwbHkSMAoIYWNjZXB0ZWQYASABKAsyHC5lc3BhbGllci52MS5Db21tYW5kQWNjZXB0ZWRIABIuCgdyZWZ1c2VkGAIgASgLMhsuZXNwYWxpZXIudjEuQ29tbWFuZFJlZnVzZWRIAEIHCgVyZXBseSIvCg9Db21tYW5kQWNjZXB0ZWQSCgoCaWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAQiPwoOQ29tbWFuZFJlZnVzZWQSDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEg4KBnJlbWVkeRgDIAEoCSI9CglMaXN0UXVlcnkSDAoEa2luZBgBIAEoCRINCgVsaW1pdBgCIAEoDRITCgthdF9zZXF1ZW5jZRgDIAEoBCKVAgoJTGlzdFJlcGx5EiYKBXNpdGVzGAEgASgLMhUuZXNwYWxpZXIudjEuU2l0ZUxpc3RIABIoCgZncm91cHMYAiABKAsyFi5lc3BhbGllci52MS5Hcm91cExpc3RIABImCgVub2RlcxgDIAEoCzIVLmVzcGFsaWVyLnYxLk5vZGVMaXN0SAASLAoIc2VnbWVudHMYBCABKAsyGC5lc3BhbGllci52MS5TZWdtZW50TGlzdEgAEiQKBHJ1bnMYBSABKAsyFC5lc3BhbGllci52MS5SdW5MaXN0SAASMgoLYXNzaWdubWVudHMYBiABKAsyGy5lc3BhbGllci52MS5Bc3NpZ25tZW50TGlzdEgAQgYKBGxpc3QiLwoIUnVuUXVlcnkSDgoGcnVuX2lkGAEgASgJEhMKC2F0X3NlcXVlbmNlGAIgASgEIhwKDEhpc3RvcnlRdWVyeRIMCgRzaXRlGAEgASgJIjMKCURpZmZRdWVyeRIMCgRzaXRlGAEgASgJEgwKBGZyb20YAiABKAkSCgoCdG8YAyABKAkiNAoQVmVyaWZ5Q2hlY2twb2ludBIMCgRzaXRlGAEgASgJEhIKCmNoZWNrcG9pbnQYAiABKAkiMgoNRXhwZWN0ZWRRdWVyeRIMCgRub2RlGAEgASgJEhMKC2F0X3NlcXVlbmNlGAIgASgEIj4KEEV4cGVjdGVkVmVyc2lvbnMSKgoIdmVyc2lvbnMYASADKAsyGC5lc3BhbGllci52MS5MaXZlVmVyc2lvbiIfCg1BdWRpdFJ1blF1ZXJ5Eg4KBnJ1bl9pZBgBIAEoCSItCghMb2dQbGFjZRIQCghzZXF1ZW5jZRgBIAEoBBIPCgd0aW1lX21zGAIgASgDIjQKD0F1ZGl0U3RhdGVRdWVyeRIhCgJhdBgBIAEoCzIVLmVzcGFsaWVyLnYxLkxvZ1BsYWNlIkEKDkF1ZGl0VHJlZVF1ZXJ5EgwKBHNpdGUYASABKAkSIQoCYXQYAiABKAsyFS5lc3BhbGllci52MS5Mb2dQbGFjZSISChBBdWRpdFZlcmlmeVF1ZXJ5IhYKFEF1ZGl0Q2hlY2twb2ludFF1ZXJ5Im4KD0F1ZGl0Q2hlY2twb2ludBIQCghzZXF1ZW5jZRgBIAEoBBIMCgRoYXNoGAIgASgMEhQKDHNpZ25lZF9hdF9tcxgDIAEoAxIRCglzaWduYXR1cmUYBCABKAwSEgoKcHVibGljX2tleRgFIAEoDGIGcHJvdG8z", [file_espalier_v1_agent, file_espalier_v1_api, file_espalier_v1_assignment, file_espalier_v1_events]);
 
 /**
  * @generated from message espalier.v1.CreateSite
@@ -70,6 +70,11 @@ export type CreateGroup = Message<"espalier.v1.CreateGroup"> & {
    * @generated from field: espalier.v1.Membership membership = 3;
    */
   membership?: Membership | undefined;
+
+  /**
+   * @generated from field: espalier.v1.MaintenanceWindows maintenance = 4;
+   */
+  maintenance?: MaintenanceWindows | undefined;
 };
 
 /**
@@ -92,6 +97,13 @@ export type EditGroup = Message<"espalier.v1.EditGroup"> & {
    * @generated from field: espalier.v1.Membership membership = 2;
    */
   membership?: Membership | undefined;
+
+  /**
+   * Absent: as before.
+   *
+   * @generated from field: espalier.v1.MaintenanceWindows maintenance = 3;
+   */
+  maintenance?: MaintenanceWindows | undefined;
 };
 
 /**
@@ -177,6 +189,11 @@ export type RequestRun = Message<"espalier.v1.RequestRun"> & {
    * @generated from field: espalier.v1.CommitPolicy commit = 9;
    */
   commit?: CommitPolicy | undefined;
+
+  /**
+   * @generated from field: espalier.v1.RunTerms terms = 10;
+   */
+  terms?: RunTerms | undefined;
 };
 
 /**
@@ -185,6 +202,274 @@ export type RequestRun = Message<"espalier.v1.RequestRun"> & {
  */
 export const RequestRunSchema: GenMessage<RequestRun> = /*@__PURE__*/
   messageDesc(file_espalier_v1_commands, 4);
+
+/**
+ * Ends a run that has not started.
+ *
+ * @generated from message espalier.v1.CancelRun
+ */
+export type CancelRun = Message<"espalier.v1.CancelRun"> & {
+  /**
+   * @generated from field: string run_id = 1;
+   */
+  runId: string;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message espalier.v1.CancelRun.
+ * Use `create(CancelRunSchema)` to create a new message.
+ */
+export const CancelRunSchema: GenMessage<CancelRun> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_commands, 5);
+
+/**
+ * @generated from message espalier.v1.CreateJob
+ */
+export type CreateJob = Message<"espalier.v1.CreateJob"> & {
+  /**
+   * @generated from field: string job = 1;
+   */
+  job: string;
+
+  /**
+   * @generated from field: espalier.v1.JobSpec spec = 2;
+   */
+  spec?: JobSpec | undefined;
+};
+
+/**
+ * Describes the message espalier.v1.CreateJob.
+ * Use `create(CreateJobSchema)` to create a new message.
+ */
+export const CreateJobSchema: GenMessage<CreateJob> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_commands, 6);
+
+/**
+ * @generated from message espalier.v1.EditJob
+ */
+export type EditJob = Message<"espalier.v1.EditJob"> & {
+  /**
+   * @generated from field: string job = 1;
+   */
+  job: string;
+
+  /**
+   * @generated from field: espalier.v1.JobSpec spec = 2;
+   */
+  spec?: JobSpec | undefined;
+};
+
+/**
+ * Describes the message espalier.v1.EditJob.
+ * Use `create(EditJobSchema)` to create a new message.
+ */
+export const EditJobSchema: GenMessage<EditJob> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_commands, 7);
+
+/**
+ * @generated from message espalier.v1.PauseJob
+ */
+export type PauseJob = Message<"espalier.v1.PauseJob"> & {
+  /**
+   * @generated from field: string job = 1;
+   */
+  job: string;
+};
+
+/**
+ * Describes the message espalier.v1.PauseJob.
+ * Use `create(PauseJobSchema)` to create a new message.
+ */
+export const PauseJobSchema: GenMessage<PauseJob> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_commands, 8);
+
+/**
+ * @generated from message espalier.v1.ResumeJob
+ */
+export type ResumeJob = Message<"espalier.v1.ResumeJob"> & {
+  /**
+   * @generated from field: string job = 1;
+   */
+  job: string;
+};
+
+/**
+ * Describes the message espalier.v1.ResumeJob.
+ * Use `create(ResumeJobSchema)` to create a new message.
+ */
+export const ResumeJobSchema: GenMessage<ResumeJob> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_commands, 9);
+
+/**
+ * @generated from message espalier.v1.DeleteJob
+ */
+export type DeleteJob = Message<"espalier.v1.DeleteJob"> & {
+  /**
+   * @generated from field: string job = 1;
+   */
+  job: string;
+};
+
+/**
+ * Describes the message espalier.v1.DeleteJob.
+ * Use `create(DeleteJobSchema)` to create a new message.
+ */
+export const DeleteJobSchema: GenMessage<DeleteJob> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_commands, 10);
+
+/**
+ * Starts the job now. A repetition with the same run id starts nothing.
+ *
+ * @generated from message espalier.v1.TriggerJob
+ */
+export type TriggerJob = Message<"espalier.v1.TriggerJob"> & {
+  /**
+   * @generated from field: string job = 1;
+   */
+  job: string;
+
+  /**
+   * Empty: a new one.
+   *
+   * @generated from field: string run_id = 2;
+   */
+  runId: string;
+
+  /**
+   * Instead of the job's: what a load balancer wants.
+   *
+   * @generated from field: repeated string paths = 3;
+   */
+  paths: string[];
+
+  /**
+   * @generated from field: repeated string nodes = 4;
+   */
+  nodes: string[];
+
+  /**
+   * @generated from field: uint32 server_count = 5;
+   */
+  serverCount: number;
+
+  /**
+   * @generated from field: bool load_balancer = 6;
+   */
+  loadBalancer: boolean;
+};
+
+/**
+ * Describes the message espalier.v1.TriggerJob.
+ * Use `create(TriggerJobSchema)` to create a new message.
+ */
+export const TriggerJobSchema: GenMessage<TriggerJob> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_commands, 11);
+
+/**
+ * An event from outside that jobs wait for; the same id counts once in seven days.
+ *
+ * @generated from message espalier.v1.OutsideEvent
+ */
+export type OutsideEvent = Message<"espalier.v1.OutsideEvent"> & {
+  /**
+   * Empty: every job that waits for events of the type.
+   *
+   * @generated from field: string job = 1;
+   */
+  job: string;
+
+  /**
+   * @generated from field: string id = 2;
+   */
+  id: string;
+
+  /**
+   * @generated from field: string type = 3;
+   */
+  type: string;
+};
+
+/**
+ * Describes the message espalier.v1.OutsideEvent.
+ * Use `create(OutsideEventSchema)` to create a new message.
+ */
+export const OutsideEventSchema: GenMessage<OutsideEvent> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_commands, 12);
+
+/**
+ * The reply is a JobList. With a name: this one, with its next runs.
+ *
+ * @generated from message espalier.v1.JobsQuery
+ */
+export type JobsQuery = Message<"espalier.v1.JobsQuery"> & {
+  /**
+   * @generated from field: string job = 1;
+   */
+  job: string;
+
+  /**
+   * By name, those after this one; 0: 100 of them.
+   *
+   * @generated from field: string after = 2;
+   */
+  after: string;
+
+  /**
+   * @generated from field: uint32 limit = 3;
+   */
+  limit: number;
+
+  /**
+   * @generated from field: uint64 at_sequence = 4;
+   */
+  atSequence: bigint;
+};
+
+/**
+ * Describes the message espalier.v1.JobsQuery.
+ * Use `create(JobsQuerySchema)` to create a new message.
+ */
+export const JobsQuerySchema: GenMessage<JobsQuery> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_commands, 13);
+
+/**
+ * @generated from message espalier.v1.PauseRollout
+ */
+export type PauseRollout = Message<"espalier.v1.PauseRollout"> & {
+  /**
+   * @generated from field: string run_id = 1;
+   */
+  runId: string;
+};
+
+/**
+ * Describes the message espalier.v1.PauseRollout.
+ * Use `create(PauseRolloutSchema)` to create a new message.
+ */
+export const PauseRolloutSchema: GenMessage<PauseRollout> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_commands, 14);
+
+/**
+ * @generated from message espalier.v1.PromoteRollout
+ */
+export type PromoteRollout = Message<"espalier.v1.PromoteRollout"> & {
+  /**
+   * @generated from field: string run_id = 1;
+   */
+  runId: string;
+};
+
+/**
+ * Describes the message espalier.v1.PromoteRollout.
+ * Use `create(PromoteRolloutSchema)` to create a new message.
+ */
+export const PromoteRolloutSchema: GenMessage<PromoteRollout> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_commands, 15);
 
 /**
  * @generated from message espalier.v1.AbortRun
@@ -206,7 +491,7 @@ export type AbortRun = Message<"espalier.v1.AbortRun"> & {
  * Use `create(AbortRunSchema)` to create a new message.
  */
 export const AbortRunSchema: GenMessage<AbortRun> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 5);
+  messageDesc(file_espalier_v1_commands, 16);
 
 /**
  * Lets a run that waits for it go live.
@@ -225,7 +510,7 @@ export type ApproveRun = Message<"espalier.v1.ApproveRun"> & {
  * Use `create(ApproveRunSchema)` to create a new message.
  */
 export const ApproveRunSchema: GenMessage<ApproveRun> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 6);
+  messageDesc(file_espalier_v1_commands, 17);
 
 /**
  * @generated from message espalier.v1.PinCheckpoint
@@ -252,7 +537,7 @@ export type PinCheckpoint = Message<"espalier.v1.PinCheckpoint"> & {
  * Use `create(PinCheckpointSchema)` to create a new message.
  */
 export const PinCheckpointSchema: GenMessage<PinCheckpoint> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 7);
+  messageDesc(file_espalier_v1_commands, 18);
 
 /**
  * @generated from message espalier.v1.DeleteCheckpoint
@@ -274,7 +559,7 @@ export type DeleteCheckpoint = Message<"espalier.v1.DeleteCheckpoint"> & {
  * Use `create(DeleteCheckpointSchema)` to create a new message.
  */
 export const DeleteCheckpointSchema: GenMessage<DeleteCheckpoint> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 8);
+  messageDesc(file_espalier_v1_commands, 19);
 
 /**
  * @generated from message espalier.v1.EnrolNode
@@ -311,7 +596,141 @@ export type EnrolNode = Message<"espalier.v1.EnrolNode"> & {
  * Use `create(EnrolNodeSchema)` to create a new message.
  */
 export const EnrolNodeSchema: GenMessage<EnrolNode> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 9);
+  messageDesc(file_espalier_v1_commands, 20);
+
+/**
+ * @generated from message espalier.v1.RenameSegment
+ */
+export type RenameSegment = Message<"espalier.v1.RenameSegment"> & {
+  /**
+   * @generated from field: string segment = 1;
+   */
+  segment: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message espalier.v1.RenameSegment.
+ * Use `create(RenameSegmentSchema)` to create a new message.
+ */
+export const RenameSegmentSchema: GenMessage<RenameSegment> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_commands, 21);
+
+/**
+ * @generated from message espalier.v1.LocateSegment
+ */
+export type LocateSegment = Message<"espalier.v1.LocateSegment"> & {
+  /**
+   * @generated from field: string segment = 1;
+   */
+  segment: string;
+
+  /**
+   * @generated from field: string location = 2;
+   */
+  location: string;
+
+  /**
+   * @generated from field: string time_zone = 3;
+   */
+  timeZone: string;
+
+  /**
+   * @generated from field: string region = 4;
+   */
+  region: string;
+};
+
+/**
+ * Describes the message espalier.v1.LocateSegment.
+ * Use `create(LocateSegmentSchema)` to create a new message.
+ */
+export const LocateSegmentSchema: GenMessage<LocateSegment> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_commands, 22);
+
+/**
+ * @generated from message espalier.v1.FixTree
+ */
+export type FixTree = Message<"espalier.v1.FixTree"> & {
+  /**
+   * @generated from field: string site = 1;
+   */
+  site: string;
+
+  /**
+   * @generated from field: repeated string order = 2;
+   */
+  order: string[];
+
+  /**
+   * @generated from field: map<string, string> sources = 3;
+   */
+  sources: { [key: string]: string };
+};
+
+/**
+ * Describes the message espalier.v1.FixTree.
+ * Use `create(FixTreeSchema)` to create a new message.
+ */
+export const FixTreeSchema: GenMessage<FixTree> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_commands, 23);
+
+/**
+ * @generated from message espalier.v1.ReleaseTree
+ */
+export type ReleaseTree = Message<"espalier.v1.ReleaseTree"> & {
+  /**
+   * @generated from field: string site = 1;
+   */
+  site: string;
+
+  /**
+   * @generated from field: espalier.v1.LeaderOrder order_by = 2;
+   */
+  orderBy: LeaderOrder;
+};
+
+/**
+ * Describes the message espalier.v1.ReleaseTree.
+ * Use `create(ReleaseTreeSchema)` to create a new message.
+ */
+export const ReleaseTreeSchema: GenMessage<ReleaseTree> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_commands, 24);
+
+/**
+ * @generated from message espalier.v1.TreeQuery
+ */
+export type TreeQuery = Message<"espalier.v1.TreeQuery"> & {
+  /**
+   * @generated from field: string site = 1;
+   */
+  site: string;
+
+  /**
+   * Of the container that the tree is wanted for; 0: a small one.
+   *
+   * @generated from field: uint64 size_bytes = 2;
+   */
+  sizeBytes: bigint;
+
+  /**
+   * Only these; none: all.
+   *
+   * @generated from field: repeated string segments = 3;
+   */
+  segments: string[];
+};
+
+/**
+ * Describes the message espalier.v1.TreeQuery.
+ * Use `create(TreeQuerySchema)` to create a new message.
+ */
+export const TreeQuerySchema: GenMessage<TreeQuery> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_commands, 25);
 
 /**
  * @generated from message espalier.v1.CommandReply
@@ -340,7 +759,7 @@ export type CommandReply = Message<"espalier.v1.CommandReply"> & {
  * Use `create(CommandReplySchema)` to create a new message.
  */
 export const CommandReplySchema: GenMessage<CommandReply> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 10);
+  messageDesc(file_espalier_v1_commands, 26);
 
 /**
  * @generated from message espalier.v1.CommandAccepted
@@ -366,7 +785,7 @@ export type CommandAccepted = Message<"espalier.v1.CommandAccepted"> & {
  * Use `create(CommandAcceptedSchema)` to create a new message.
  */
 export const CommandAcceptedSchema: GenMessage<CommandAccepted> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 11);
+  messageDesc(file_espalier_v1_commands, 27);
 
 /**
  * @generated from message espalier.v1.CommandRefused
@@ -395,7 +814,7 @@ export type CommandRefused = Message<"espalier.v1.CommandRefused"> & {
  * Use `create(CommandRefusedSchema)` to create a new message.
  */
 export const CommandRefusedSchema: GenMessage<CommandRefused> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 12);
+  messageDesc(file_espalier_v1_commands, 28);
 
 /**
  * @generated from message espalier.v1.ListQuery
@@ -426,7 +845,7 @@ export type ListQuery = Message<"espalier.v1.ListQuery"> & {
  * Use `create(ListQuerySchema)` to create a new message.
  */
 export const ListQuerySchema: GenMessage<ListQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 13);
+  messageDesc(file_espalier_v1_commands, 29);
 
 /**
  * @generated from message espalier.v1.ListReply
@@ -479,7 +898,7 @@ export type ListReply = Message<"espalier.v1.ListReply"> & {
  * Use `create(ListReplySchema)` to create a new message.
  */
 export const ListReplySchema: GenMessage<ListReply> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 14);
+  messageDesc(file_espalier_v1_commands, 30);
 
 /**
  * The reply is a RunDetail.
@@ -503,7 +922,7 @@ export type RunQuery = Message<"espalier.v1.RunQuery"> & {
  * Use `create(RunQuerySchema)` to create a new message.
  */
 export const RunQuerySchema: GenMessage<RunQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 15);
+  messageDesc(file_espalier_v1_commands, 31);
 
 /**
  * The reply is a SiteHistory.
@@ -522,7 +941,7 @@ export type HistoryQuery = Message<"espalier.v1.HistoryQuery"> & {
  * Use `create(HistoryQuerySchema)` to create a new message.
  */
 export const HistoryQuerySchema: GenMessage<HistoryQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 16);
+  messageDesc(file_espalier_v1_commands, 32);
 
 /**
  * The reply is a SiteDiff. A side is a version's number, a checkpoint, or "live".
@@ -551,7 +970,7 @@ export type DiffQuery = Message<"espalier.v1.DiffQuery"> & {
  * Use `create(DiffQuerySchema)` to create a new message.
  */
 export const DiffQuerySchema: GenMessage<DiffQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 17);
+  messageDesc(file_espalier_v1_commands, 33);
 
 /**
  * Reads every byte of a checkpoint. The reply is a CheckpointVerification.
@@ -575,7 +994,7 @@ export type VerifyCheckpoint = Message<"espalier.v1.VerifyCheckpoint"> & {
  * Use `create(VerifyCheckpointSchema)` to create a new message.
  */
 export const VerifyCheckpointSchema: GenMessage<VerifyCheckpoint> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 18);
+  messageDesc(file_espalier_v1_commands, 34);
 
 /**
  * What a server is to serve. The reply is an ExpectedVersions.
@@ -601,7 +1020,7 @@ export type ExpectedQuery = Message<"espalier.v1.ExpectedQuery"> & {
  * Use `create(ExpectedQuerySchema)` to create a new message.
  */
 export const ExpectedQuerySchema: GenMessage<ExpectedQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 19);
+  messageDesc(file_espalier_v1_commands, 35);
 
 /**
  * @generated from message espalier.v1.ExpectedVersions
@@ -618,7 +1037,7 @@ export type ExpectedVersions = Message<"espalier.v1.ExpectedVersions"> & {
  * Use `create(ExpectedVersionsSchema)` to create a new message.
  */
 export const ExpectedVersionsSchema: GenMessage<ExpectedVersions> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 20);
+  messageDesc(file_espalier_v1_commands, 36);
 
 /**
  * @generated from message espalier.v1.AuditRunQuery
@@ -635,7 +1054,7 @@ export type AuditRunQuery = Message<"espalier.v1.AuditRunQuery"> & {
  * Use `create(AuditRunQuerySchema)` to create a new message.
  */
 export const AuditRunQuerySchema: GenMessage<AuditRunQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 21);
+  messageDesc(file_espalier_v1_commands, 37);
 
 /**
  * A place in the log: the last event at or before it counts. Neither: now.
@@ -659,7 +1078,7 @@ export type LogPlace = Message<"espalier.v1.LogPlace"> & {
  * Use `create(LogPlaceSchema)` to create a new message.
  */
 export const LogPlaceSchema: GenMessage<LogPlace> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 22);
+  messageDesc(file_espalier_v1_commands, 38);
 
 /**
  * @generated from message espalier.v1.AuditStateQuery
@@ -676,7 +1095,7 @@ export type AuditStateQuery = Message<"espalier.v1.AuditStateQuery"> & {
  * Use `create(AuditStateQuerySchema)` to create a new message.
  */
 export const AuditStateQuerySchema: GenMessage<AuditStateQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 23);
+  messageDesc(file_espalier_v1_commands, 39);
 
 /**
  * @generated from message espalier.v1.AuditTreeQuery
@@ -698,7 +1117,7 @@ export type AuditTreeQuery = Message<"espalier.v1.AuditTreeQuery"> & {
  * Use `create(AuditTreeQuerySchema)` to create a new message.
  */
 export const AuditTreeQuerySchema: GenMessage<AuditTreeQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 24);
+  messageDesc(file_espalier_v1_commands, 40);
 
 /**
  * @generated from message espalier.v1.AuditVerifyQuery
@@ -711,7 +1130,7 @@ export type AuditVerifyQuery = Message<"espalier.v1.AuditVerifyQuery"> & {
  * Use `create(AuditVerifyQuerySchema)` to create a new message.
  */
 export const AuditVerifyQuerySchema: GenMessage<AuditVerifyQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 25);
+  messageDesc(file_espalier_v1_commands, 41);
 
 /**
  * @generated from message espalier.v1.AuditCheckpointQuery
@@ -724,7 +1143,7 @@ export type AuditCheckpointQuery = Message<"espalier.v1.AuditCheckpointQuery"> &
  * Use `create(AuditCheckpointQuerySchema)` to create a new message.
  */
 export const AuditCheckpointQuerySchema: GenMessage<AuditCheckpointQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 26);
+  messageDesc(file_espalier_v1_commands, 42);
 
 /**
  * The newest signed head of the hash chain.
@@ -767,5 +1186,5 @@ export type AuditCheckpoint = Message<"espalier.v1.AuditCheckpoint"> & {
  * Use `create(AuditCheckpointSchema)` to create a new message.
  */
 export const AuditCheckpointSchema: GenMessage<AuditCheckpoint> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 27);
+  messageDesc(file_espalier_v1_commands, 43);
 

@@ -4,7 +4,7 @@
 
 import type { GenEnum, GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
-import type { AssignmentReport, ReceivedLink, Register } from "./agent_pb.js";
+import type { AssignmentReport, MeasuredLink, ReceivedLink, Register } from "./agent_pb.js";
 import { file_espalier_v1_agent } from "./agent_pb.js";
 import type { JobType } from "./assignment_pb.js";
 import { file_espalier_v1_assignment } from "./assignment_pb.js";
@@ -14,9 +14,11 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file espalier/v1/events.proto.
  */
 export const file_espalier_v1_events: GenFile = /*@__PURE__*/
-  fileDesc("Chhlc3BhbGllci92MS9ldmVudHMucHJvdG8SC2VzcGFsaWVyLnYxIn8KC1NpdGVDcmVhdGVkEgwKBHNpdGUYASABKAkSDwoHc3RhZ2luZxgCIAEoCRIoCgdmaWx0ZXJzGAMgAygLMhcuZXNwYWxpZXIudjEuRmlsdGVyUnVsZRInCgZwb2xpY3kYBCABKAsyFy5lc3BhbGllci52MS5TaXRlUG9saWN5Ii4KCkZpbHRlclJ1bGUSDwoHaW5jbHVkZRgBIAEoCBIPCgdwYXR0ZXJuGAIgASgJIqkBCgpTaXRlUG9saWN5EhYKDm5ldmVyX2NvbXByZXNzGAEgAygJEhUKDWtlcHRfdmVyc2lvbnMYAiABKA0SKQoGY29tbWl0GAMgASgLMhkuZXNwYWxpZXIudjEuQ29tbWl0UG9saWN5EhgKEGtlcHRfY2hlY2twb2ludHMYBCABKA0SEgoKZW5jcnlwdGlvbhgUIAEoCRITCgtkZWx0YV9sZXZlbBgKIAEoCSKYAQoMQ29tbWl0UG9saWN5Eg0KA2FsbBgBIAEoCEgAEg8KBWNvdW50GAIgASgNSAASEQoHcGVyY2VudBgDIAEoDUgAEiQKB2dvX2xpdmUYBCABKA4yEy5lc3BhbGllci52MS5Hb0xpdmUSDQoFYXRfbXMYBSABKAMSFgoOc3dpdGNoX2xlYWRfbXMYBiABKARCCAoGcXVvcnVtIlgKDEdyb3VwQ3JlYXRlZBINCgVncm91cBgBIAEoCRIMCgRzaXRlGAIgASgJEisKCm1lbWJlcnNoaXAYAyABKAsyFy5lc3BhbGllci52MS5NZW1iZXJzaGlwIkkKC0dyb3VwRWRpdGVkEg0KBWdyb3VwGAEgASgJEisKCm1lbWJlcnNoaXAYAiABKAsyFy5lc3BhbGllci52MS5NZW1iZXJzaGlwIh0KDEdyb3VwRGVsZXRlZBINCgVncm91cBgBIAEoCSJmCgpNZW1iZXJzaGlwEg0KA2FsbBgBIAEoCEgAEicKBW5vZGVzGAIgASgLMhYuZXNwYWxpZXIudjEuTm9kZU5hbWVzSAASEgoIc2VsZWN0b3IYAyABKAlIAEIMCgptZW1iZXJzaGlwIhoKCU5vZGVOYW1lcxINCgVub2RlcxgBIAMoCSLAAQoMTm9kZUVucm9sbGVkEgwKBG5vZGUYASABKAkSDwoHc2VnbWVudBgCIAEoCRISCgpwdWJsaWNfa2V5GAMgASgMEjUKBmxhYmVscxgEIAMoCzIlLmVzcGFsaWVyLnYxLk5vZGVFbnJvbGxlZC5MYWJlbHNFbnRyeRIXCg9jb250cm9sX2FkZHJlc3MYBSABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKJAQoOU2VnbWVudENoYW5nZWQSDwoHc2VnbWVudBgBIAEoCRIOCgZsZWFkZXIYAiABKAkSDAoEdGVybRgDIAEoBBIQCghodHRwX3VybBgEIAEoCRImCgdtZW1iZXJzGAUgAygLMhUuZXNwYWxpZXIudjEuUmVnaXN0ZXISDgoGcmVhc29uGAYgASgJIv8BCgxSdW5SZXF1ZXN0ZWQSDgoGcnVuX2lkGAEgASgJEgwKBHNpdGUYAiABKAkSIgoEdHlwZRgDIAEoDjIULmVzcGFsaWVyLnYxLkpvYlR5cGUSDwoHZHJ5X3J1bhgEIAEoCBIPCgdzdGFnaW5nGAUgASgJEigKB2ZpbHRlcnMYBiADKAsyFy5lc3BhbGllci52MS5GaWx0ZXJSdWxlEicKBnBvbGljeRgHIAEoCzIXLmVzcGFsaWVyLnYxLlNpdGVQb2xpY3kSDgoGZ3JvdXBzGAggAygJEgoKAnRvGAkgASgJEg0KBXBhdGhzGAogAygJEg0KBW5vZGVzGAsgAygJIoEECgpSdW5TdGFydGVkEg4KBnJ1bl9pZBgBIAEoCRIMCgRzaXRlGAIgASgJEiIKBHR5cGUYAyABKA4yFC5lc3BhbGllci52MS5Kb2JUeXBlEg8KB2RyeV9ydW4YBCABKAgSDwoHc3RhZ2luZxgFIAEoCRIoCgdmaWx0ZXJzGAYgAygLMhcuZXNwYWxpZXIudjEuRmlsdGVyUnVsZRInCgZwb2xpY3kYByABKAsyFy5lc3BhbGllci52MS5TaXRlUG9saWN5EicKB3RhcmdldHMYCCADKAsyFi5lc3BhbGllci52MS5SdW5UYXJnZXQSFQoNc3RhcnRlZF9hdF9tcxgJIAEoAxIaChJwcmVwYXJlX3RpbWVvdXRfbXMYCiABKAQSGQoRc3dpdGNoX3RpbWVvdXRfbXMYCyABKAQSIQoGd2FudGVkGAwgASgLMhEuZXNwYWxpZXIudjEuVHJlZRINCgVwYXRocxgNIAMoCRInCgZzZXJ2ZWQYDiADKAsyFy5lc3BhbGllci52MS5TZXJ2ZWRUcmVlEg8KB2hvbGRlcnMYDyADKAkSKQoGY29tbWl0GBAgASgLMhkuZXNwYWxpZXIudjEuQ29tbWl0UG9saWN5EhoKEmtlZXBzX2xpdmVfdmVyc2lvbhgRIAEoCBISCgpjaGVja3BvaW50GBIgASgJIjQKBFRyZWUSEwoLdHJlZV9kaWdlc3QYASABKAwSFwoPbWFuaWZlc3RfZGlnZXN0GAIgASgMIjAKClNlcnZlZFRyZWUSEwoLdHJlZV9kaWdlc3QYASABKAwSDQoFbm9kZXMYAiADKAkiKwoJUnVuVGFyZ2V0Eg8KB3NlZ21lbnQYASABKAkSDQoFbm9kZXMYAiADKAkiNAoJUnVuUXVldWVkEg4KBnJ1bl9pZBgBIAEoCRIXCg9ibG9ja2luZ19ydW5faWQYAiABKAkiPwoLUnVuRGVmZXJyZWQSDgoGcnVuX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCRIQCgh1bnRpbF9tcxgDIAEoAyIuCgxSdW5DYW5jZWxsZWQSDgoGcnVuX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSIrCglSdW5DbG9zZWQSDgoGcnVuX2lkGAEgASgJEg4KBnN0YXR1cxgCIAEoCSK4AgoRQ2hhbmdlU2V0Q29tcHV0ZWQSDgoGcnVuX2lkGAEgASgJEgwKBHNpdGUYAiABKAkSDwoHZHJ5X3J1bhgDIAEoCBIYChBiYXNlX3RyZWVfZGlnZXN0GAQgASgMEhoKEnJlc3VsdF90cmVlX2RpZ2VzdBgFIAEoDBIcChRiYXNlX21hbmlmZXN0X2RpZ2VzdBgGIAEoDBIeChZyZXN1bHRfbWFuaWZlc3RfZGlnZXN0GAcgASgMEikKBmNvdW50cxgIIAEoCzIZLmVzcGFsaWVyLnYxLkNoYW5nZUNvdW50cxISCgp0cmVlX2J5dGVzGAkgASgEEhUKDWNoYW5nZWRfYnl0ZXMYCiABKAQSGQoRZGlza19uZWVkZWRfYnl0ZXMYCyABKAQSDwoHc2Nhbl9tcxgMIAEoBCKEAQoMQ2hhbmdlQ291bnRzEg0KBWFkZGVkGAEgASgNEg8KB2NoYW5nZWQYAiABKA0SDwoHZGVsZXRlZBgDIAEoDRIPCgdyZW5hbWVkGAQgASgNEhAKCG1ldGFkYXRhGAUgASgNEhEKCXVuY2hhbmdlZBgGIAEoDRINCgVmaWxlcxgHIAEoDSI/Cg9DaGFuZ2VTZXRGYWlsZWQSDgoGcnVuX2lkGAEgASgJEgwKBHNpdGUYAiABKAkSDgoGcmVhc29uGAMgASgJIqQDCg9Bc3NpZ25tZW50QnVpbHQSFQoNYXNzaWdubWVudF9pZBgBIAEoCRIOCgZydW5faWQYAiABKAkSDAoEc2l0ZRgDIAEoCRIQCghzZXF1ZW5jZRgEIAEoBBIiCgR0eXBlGAUgASgOMhQuZXNwYWxpZXIudjEuSm9iVHlwZRIYChBjb250YWluZXJfZGlnZXN0GAYgASgMEhcKD2NvbnRhaW5lcl9ieXRlcxgHIAEoBBIYChBiYXNlX3RyZWVfZGlnZXN0GAggASgMEhoKEnJlc3VsdF90cmVlX2RpZ2VzdBgJIAEoDBIeChZyZXN1bHRfbWFuaWZlc3RfZGlnZXN0GAogASgMEhUKDWNvbW1hbmRfY291bnQYCyABKAQSEgoKZGF0YV9ieXRlcxgMIAEoBBInCgd0YXJnZXRzGA0gAygLMhYuZXNwYWxpZXIudjEuUnVuVGFyZ2V0EhoKEnN3aXRjaF90b19zZXF1ZW5jZRgOIAEoBBIQCghidWlsZF9tcxgPIAEoBBIMCgRwYXJ0GBAgASgNEg0KBXBhcnRzGBEgASgNIkAKEEFzc2lnbm1lbnRGYWlsZWQSDgoGcnVuX2lkGAEgASgJEgwKBHNpdGUYAiABKAkSDgoGcmVhc29uGAMgASgJIoEBChNEaXN0cmlidXRpb25QbGFubmVkEhUKDWFzc2lnbm1lbnRfaWQYASABKAkSDgoGcnVuX2lkGAIgASgJEisKB2xlYWRlcnMYAyADKAsyGi5lc3BhbGllci52MS5QbGFubmVkTGVhZGVyEhYKDm9yaWdpbl9mYW5fb3V0GAQgASgNIn4KDVBsYW5uZWRMZWFkZXISDwoHc2VnbWVudBgBIAEoCRIOCgZsZWFkZXIYAiABKAkSEAoIaHR0cF91cmwYAyABKAkSDQoFbm9kZXMYBCADKAkSKwoHc3RyaXBlcxgFIAMoCzIaLmVzcGFsaWVyLnYxLlBsYW5uZWRTdHJpcGUiIAoNUGxhbm5lZFN0cmlwZRIPCgdzb3VyY2VzGAEgAygJImgKDkxlYWRlck5vdGlmaWVkEhUKDWFzc2lnbm1lbnRfaWQYASABKAkSDgoGcnVuX2lkGAIgASgJEg8KB3NlZ21lbnQYAyABKAkSDgoGbGVhZGVyGAQgASgJEg4KBnNvdXJjZRgFIAEoCSLHAQoOTGVhZGVyUmVjZWl2ZWQSFQoNYXNzaWdubWVudF9pZBgBIAEoCRIOCgZydW5faWQYAiABKAkSDwoHc2VnbWVudBgDIAEoCRIOCgZsZWFkZXIYBCABKAkSDQoFYnl0ZXMYBSABKAQSEwoLZHVyYXRpb25fbXMYBiABKAQSDgoGc291cmNlGAcgASgJEg8KB3JldHJpZXMYCCABKA0SKAoFbGlua3MYCSADKAsyGS5lc3BhbGllci52MS5SZWNlaXZlZExpbmsiZgoMTGVhZGVyRmFpbGVkEhUKDWFzc2lnbm1lbnRfaWQYASABKAkSDgoGcnVuX2lkGAIgASgJEg8KB3NlZ21lbnQYAyABKAkSDgoGbGVhZGVyGAQgASgJEg4KBnJlYXNvbhgFIAEoCSI+ChVEaXN0cmlidXRpb25Db21wbGV0ZWQSFQoNYXNzaWdubWVudF9pZBgBIAEoCRIOCgZydW5faWQYAiABKAkioQEKD1NlZ21lbnRQcmVwYXJlZBIOCgZydW5faWQYASABKAkSDwoHc2VnbWVudBgCIAEoCRIVCg1hc3NpZ25tZW50X2lkGAMgASgJEiwKBW5vZGVzGAQgAygLMh0uZXNwYWxpZXIudjEuQXNzaWdubWVudFJlcG9ydBIoCgVieXRlcxgFIAEoCzIZLmVzcGFsaWVyLnYxLlNlZ21lbnRCeXRlcyKhAQoPU2VnbWVudFN3aXRjaGVkEg4KBnJ1bl9pZBgBIAEoCRIPCgdzZWdtZW50GAIgASgJEhUKDWFzc2lnbm1lbnRfaWQYAyABKAkSLAoFbm9kZXMYBCADKAsyHS5lc3BhbGllci52MS5Bc3NpZ25tZW50UmVwb3J0EigKBWJ5dGVzGAUgASgLMhkuZXNwYWxpZXIudjEuU2VnbWVudEJ5dGVzIkIKDFNlZ21lbnRCeXRlcxIRCgltdWx0aWNhc3QYASABKAQSDgoGcmVwYWlyGAIgASgEEg8KB3VuaWNhc3QYAyABKAQirAEKDENvbW1pdElzc3VlZBIOCgZydW5faWQYASABKAkSDAoEc2l0ZRgCIAEoCRIoCghwcmVwYXJlZBgDIAMoCzIWLmVzcGFsaWVyLnYxLlJ1blRhcmdldBIQCghzZXF1ZW5jZRgEIAEoBBITCgt0cmVlX2RpZ2VzdBgFIAEoDBIXCg9tYW5pZmVzdF9kaWdlc3QYBiABKAwSFAoMc3dpdGNoX2F0X21zGAcgASgDIloKDFJ1bkNvbXBsZXRlZBIOCgZydW5faWQYASABKAkSDAoEc2l0ZRgCIAEoCRITCgtkdXJhdGlvbl9tcxgDIAEoBBIXCg9ub3RoaW5nX2NoYW5nZWQYBCABKAgieQoVUnVuUGFydGlhbGx5Q29tcGxldGVkEg4KBnJ1bl9pZBgBIAEoCRIMCgRzaXRlGAIgASgJEhMKC2R1cmF0aW9uX21zGAMgASgEEi0KBm1pc3NlZBgEIAMoCzIdLmVzcGFsaWVyLnYxLkFzc2lnbm1lbnRSZXBvcnQifQoJUnVuRmFpbGVkEg4KBnJ1bl9pZBgBIAEoCRIMCgRzaXRlGAIgASgJEhMKC2R1cmF0aW9uX21zGAMgASgEEg4KBnJlYXNvbhgEIAEoCRItCgZtaXNzZWQYBSADKAsyHS5lc3BhbGllci52MS5Bc3NpZ25tZW50UmVwb3J0Ii4KDkdvTGl2ZUFwcHJvdmVkEg4KBnJ1bl9pZBgBIAEoCRIMCgRzaXRlGAIgASgJIk8KClJ1bkFib3J0ZWQSDgoGcnVuX2lkGAEgASgJEgwKBHNpdGUYAiABKAkSEwoLZHVyYXRpb25fbXMYAyABKAQSDgoGcmVhc29uGAQgASgJImsKC1NoYWRvd01vdmVkEgwKBHNpdGUYASABKAkSDgoGcnVuX2lkGAIgASgJEhAKCHNlcXVlbmNlGAMgASgEEhMKC3RyZWVfZGlnZXN0GAQgASgMEhcKD21hbmlmZXN0X2RpZ2VzdBgFIAEoDCKpAQoQU25hcHNob3RSZWNvcmRlZBIMCgRzaXRlGAEgASgJEg4KBnJ1bl9pZBgCIAEoCRIVCg1hc3NpZ25tZW50X2lkGAMgASgJEhAKCHNlcXVlbmNlGAQgASgEEhgKEGNvbnRhaW5lcl9kaWdlc3QYBSABKAwSGAoQYmFzZV90cmVlX2RpZ2VzdBgGIAEoDBIaChJyZXN1bHRfdHJlZV9kaWdlc3QYByABKAwihQEKEUNoZWNrcG9pbnRDcmVhdGVkEgwKBHNpdGUYASABKAkSEgoKY2hlY2twb2ludBgCIAEoCRIOCgZydW5faWQYAyABKAkSEAoIc2VxdWVuY2UYBCABKAQSEwoLdHJlZV9kaWdlc3QYBSABKAwSFwoPbWFuaWZlc3RfZGlnZXN0GAYgASgMIkQKEENoZWNrcG9pbnRQaW5uZWQSDAoEc2l0ZRgBIAEoCRISCgpjaGVja3BvaW50GAIgASgJEg4KBnBpbm5lZBgDIAEoCCJFChFDaGVja3BvaW50RGVsZXRlZBIMCgRzaXRlGAEgASgJEhIKCmNoZWNrcG9pbnQYAiABKAkSDgoGcmVhc29uGAMgASgJKnIKBkdvTGl2ZRIXChNHT19MSVZFX1VOU1BFQ0lGSUVEEAASFQoRR09fTElWRV9PTl9DT01NSVQQARIUChBHT19MSVZFX09OX0FQUExZEAISDgoKR09fTElWRV9BVBADEhIKDkdPX0xJVkVfTUFOVUFMEARiBnByb3RvMw", [file_espalier_v1_agent, file_espalier_v1_assignment]);
+  fileDesc("Chhlc3BhbGllci92MS9ldmVudHMucHJvdG8SC2VzcGFsaWVyLnYxIn8KC1NpdGVDcmVhdGVkEgwKBHNpdGUYASABKAkSDwoHc3RhZ2luZxgCIAEoCRIoCgdmaWx0ZXJzGAMgAygLMhcuZXNwYWxpZXIudjEuRmlsdGVyUnVsZRInCgZwb2xpY3kYBCABKAsyFy5lc3BhbGllci52MS5TaXRlUG9saWN5Ii4KCkZpbHRlclJ1bGUSDwoHaW5jbHVkZRgBIAEoCBIPCgdwYXR0ZXJuGAIgASgJIr8BCgpTaXRlUG9saWN5EhYKDm5ldmVyX2NvbXByZXNzGAEgAygJEhUKDWtlcHRfdmVyc2lvbnMYAiABKA0SKQoGY29tbWl0GAMgASgLMhkuZXNwYWxpZXIudjEuQ29tbWl0UG9saWN5EhgKEGtlcHRfY2hlY2twb2ludHMYBCABKA0SEgoKZW5jcnlwdGlvbhgUIAEoCRITCgtkZWx0YV9sZXZlbBgKIAEoCRIUCgxuYW1lX2NsYXNoZXMYCyABKAkirgEKDENvbW1pdFBvbGljeRINCgNhbGwYASABKAhIABIPCgVjb3VudBgCIAEoDUgAEhEKB3BlcmNlbnQYAyABKA1IABIkCgdnb19saXZlGAQgASgOMhMuZXNwYWxpZXIudjEuR29MaXZlEg0KBWF0X21zGAUgASgDEhYKDnN3aXRjaF9sZWFkX21zGAYgASgEEhQKDGVhY2hfc2VnbWVudBgHIAEoCEIICgZxdW9ydW0ijgEKDEdyb3VwQ3JlYXRlZBINCgVncm91cBgBIAEoCRIMCgRzaXRlGAIgASgJEisKCm1lbWJlcnNoaXAYAyABKAsyFy5lc3BhbGllci52MS5NZW1iZXJzaGlwEjQKC21haW50ZW5hbmNlGAQgASgLMh8uZXNwYWxpZXIudjEuTWFpbnRlbmFuY2VXaW5kb3dzIn8KC0dyb3VwRWRpdGVkEg0KBWdyb3VwGAEgASgJEisKCm1lbWJlcnNoaXAYAiABKAsyFy5lc3BhbGllci52MS5NZW1iZXJzaGlwEjQKC21haW50ZW5hbmNlGAMgASgLMh8uZXNwYWxpZXIudjEuTWFpbnRlbmFuY2VXaW5kb3dzIh0KDEdyb3VwRGVsZXRlZBINCgVncm91cBgBIAEoCSJmCgpNZW1iZXJzaGlwEg0KA2FsbBgBIAEoCEgAEicKBW5vZGVzGAIgASgLMhYuZXNwYWxpZXIudjEuTm9kZU5hbWVzSAASEgoIc2VsZWN0b3IYAyABKAlIAEIMCgptZW1iZXJzaGlwIhoKCU5vZGVOYW1lcxINCgVub2RlcxgBIAMoCSLAAQoMTm9kZUVucm9sbGVkEgwKBG5vZGUYASABKAkSDwoHc2VnbWVudBgCIAEoCRISCgpwdWJsaWNfa2V5GAMgASgMEjUKBmxhYmVscxgEIAMoCzIlLmVzcGFsaWVyLnYxLk5vZGVFbnJvbGxlZC5MYWJlbHNFbnRyeRIXCg9jb250cm9sX2FkZHJlc3MYBSABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASKJAQoOU2VnbWVudENoYW5nZWQSDwoHc2VnbWVudBgBIAEoCRIOCgZsZWFkZXIYAiABKAkSDAoEdGVybRgDIAEoBBIQCghodHRwX3VybBgEIAEoCRImCgdtZW1iZXJzGAUgAygLMhUuZXNwYWxpZXIudjEuUmVnaXN0ZXISDgoGcmVhc29uGAYgASgJIi8KDlNlZ21lbnRSZW5hbWVkEg8KB3NlZ21lbnQYASABKAkSDAoEbmFtZRgCIAEoCSJWCg5TZWdtZW50TG9jYXRlZBIPCgdzZWdtZW50GAEgASgJEhAKCGxvY2F0aW9uGAIgASgJEhEKCXRpbWVfem9uZRgDIAEoCRIOCgZyZWdpb24YBCABKAkiSgoNTGlua3NNZWFzdXJlZBIPCgdzZWdtZW50GAEgASgJEigKBWxpbmtzGAIgAygLMhkuZXNwYWxpZXIudjEuTWVhc3VyZWRMaW5rIo4BCglUcmVlRml4ZWQSDAoEc2l0ZRgBIAEoCRINCgVvcmRlchgCIAMoCRI0Cgdzb3VyY2VzGAMgAygLMiMuZXNwYWxpZXIudjEuVHJlZUZpeGVkLlNvdXJjZXNFbnRyeRouCgxTb3VyY2VzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJICgxUcmVlUmVsZWFzZWQSDAoEc2l0ZRgBIAEoCRIqCghvcmRlcl9ieRgCIAEoDjIYLmVzcGFsaWVyLnYxLkxlYWRlck9yZGVyIqUCCgxSdW5SZXF1ZXN0ZWQSDgoGcnVuX2lkGAEgASgJEgwKBHNpdGUYAiABKAkSIgoEdHlwZRgDIAEoDjIULmVzcGFsaWVyLnYxLkpvYlR5cGUSDwoHZHJ5X3J1bhgEIAEoCBIPCgdzdGFnaW5nGAUgASgJEigKB2ZpbHRlcnMYBiADKAsyFy5lc3BhbGllci52MS5GaWx0ZXJSdWxlEicKBnBvbGljeRgHIAEoCzIXLmVzcGFsaWVyLnYxLlNpdGVQb2xpY3kSDgoGZ3JvdXBzGAggAygJEgoKAnRvGAkgASgJEg0KBXBhdGhzGAogAygJEg0KBW5vZGVzGAsgAygJEiQKBXRlcm1zGAwgASgLMhUuZXNwYWxpZXIudjEuUnVuVGVybXMiiQMKCFJ1blRlcm1zEhQKDHNlcnZlcl9jb3VudBgBIAEoDRIpCgZjb21taXQYAiABKAsyGS5lc3BhbGllci52MS5Db21taXRQb2xpY3kSKgoIcG9saWNpZXMYAyABKAsyGC5lc3BhbGllci52MS5SdW5Qb2xpY2llcxILCgNqb2IYBCABKAkSEwoLam9iX3ZlcnNpb24YBSABKAQSDwoHdHJpZ2dlchgGIAEoCRIRCglkdWVfYXRfbXMYByABKAMSFQoNbm90X2JlZm9yZV9tcxgIIAEoAxIPCgdhdHRlbXB0GAkgASgNEhAKCHJldHJ5X29mGAogASgJEg0KBWNoYWluGAsgAygJEhYKDnJvbGxvdXRfcnVuX2lkGAwgASgJEgwKBHdhdmUYDSABKA0SIQoGd2FudGVkGA4gASgLMhEuZXNwYWxpZXIudjEuVHJlZRIOCgZncm91cHMYDyADKAkSKAoHZmlsdGVycxgQIAMoCzIXLmVzcGFsaWVyLnYxLkZpbHRlclJ1bGUi9wEKC1J1blBvbGljaWVzEi0KCGNvbmZsaWN0GAEgASgOMhsuZXNwYWxpZXIudjEuQ29uZmxpY3RQb2xpY3kSKAoGcXVvcnVtGAIgASgLMhguZXNwYWxpZXIudjEuU3RhcnRRdW9ydW0SJwoFcmV0cnkYAyABKAsyGC5lc3BhbGllci52MS5SZXRyeVBvbGljeRITCgtkZWFkbGluZV9tcxgEIAEoBBIlCgdyb2xsb3V0GAUgASgLMhQuZXNwYWxpZXIudjEuUm9sbG91dBIqCgd3aW5kb3dzGAYgASgOMhkuZXNwYWxpZXIudjEuV2luZG93UG9saWN5InUKC1N0YXJ0UXVvcnVtEg0KA2FsbBgBIAEoCEgAEg8KBWNvdW50GAIgASgNSAASEQoHcGVyY2VudBgDIAEoDUgAEhcKD2ZyZWVfZGlza19ieXRlcxgEIAEoBBIQCghkZWZlcl9tcxgFIAEoBEIICgZuZWVkZWQiUQoLUmV0cnlQb2xpY3kSEAoIYXR0ZW1wdHMYASABKA0SFgoOZmlyc3RfZGVsYXlfbXMYAiABKAQSGAoQbG9uZ2VzdF9kZWxheV9tcxgDIAEoBCKdAQoHUm9sbG91dBIgCgV3YXZlcxgBIAMoCzIRLmVzcGFsaWVyLnYxLldhdmUSFwoPc3VjY2Vzc19wZXJjZW50GAIgASgNEhUKDWVycm9yX3BlcmNlbnQYAyABKA0SDwoHc29ha19tcxgEIAEoBBIYChBtYW51YWxfcHJvbW90aW9uGAUgASgIEhUKDWtlZXBfYmFkX3dhdmUYBiABKAgiXAoEV2F2ZRIRCgdwZXJjZW50GAEgASgNSAASDwoFY291bnQYAiABKA1IABIRCgdzZWdtZW50GAMgASgJSAASEgoIc2VsZWN0b3IYBCABKAlIAEIJCgdtZW1iZXJzImUKClRpbWVXaW5kb3cSDAoEY3JvbhgBIAEoCRIRCgl0aW1lX3pvbmUYAiABKAkSEwoLZHVyYXRpb25fbXMYAyABKAQSDwoHZnJvbV9tcxgEIAEoAxIQCgh1bnRpbF9tcxgFIAEoAyI+ChJNYWludGVuYW5jZVdpbmRvd3MSKAoHd2luZG93cxgBIAMoCzIXLmVzcGFsaWVyLnYxLlRpbWVXaW5kb3cimQQKClJ1blN0YXJ0ZWQSDgoGcnVuX2lkGAEgASgJEgwKBHNpdGUYAiABKAkSIgoEdHlwZRgDIAEoDjIULmVzcGFsaWVyLnYxLkpvYlR5cGUSDwoHZHJ5X3J1bhgEIAEoCBIPCgdzdGFnaW5nGAUgASgJEigKB2ZpbHRlcnMYBiADKAsyFy5lc3BhbGllci52MS5GaWx0ZXJSdWxlEicKBnBvbGljeRgHIAEoCzIXLmVzcGFsaWVyLnYxLlNpdGVQb2xpY3kSJwoHdGFyZ2V0cxgIIAMoCzIWLmVzcGFsaWVyLnYxLlJ1blRhcmdldBIVCg1zdGFydGVkX2F0X21zGAkgASgDEhoKEnByZXBhcmVfdGltZW91dF9tcxgKIAEoBBIZChFzd2l0Y2hfdGltZW91dF9tcxgLIAEoBBIhCgZ3YW50ZWQYDCABKAsyES5lc3BhbGllci52MS5UcmVlEg0KBXBhdGhzGA0gAygJEicKBnNlcnZlZBgOIAMoCzIXLmVzcGFsaWVyLnYxLlNlcnZlZFRyZWUSDwoHaG9sZGVycxgPIAMoCRIpCgZjb21taXQYECABKAsyGS5lc3BhbGllci52MS5Db21taXRQb2xpY3kSGgoSa2VlcHNfbGl2ZV92ZXJzaW9uGBEgASgIEhIKCmNoZWNrcG9pbnQYEiABKAkSFgoOcm9sbG91dF9ydW5faWQYEyABKAkiNAoEVHJlZRITCgt0cmVlX2RpZ2VzdBgBIAEoDBIXCg9tYW5pZmVzdF9kaWdlc3QYAiABKAwiMAoKU2VydmVkVHJlZRITCgt0cmVlX2RpZ2VzdBgBIAEoDBINCgVub2RlcxgCIAMoCSIrCglSdW5UYXJnZXQSDwoHc2VnbWVudBgBIAEoCRINCgVub2RlcxgCIAMoCSJECglSdW5RdWV1ZWQSDgoGcnVuX2lkGAEgASgJEhcKD2Jsb2NraW5nX3J1bl9pZBgCIAEoCRIOCgZyZWFzb24YAyABKAkiPwoLUnVuRGVmZXJyZWQSDgoGcnVuX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCRIQCgh1bnRpbF9tcxgDIAEoAyIuCgxSdW5DYW5jZWxsZWQSDgoGcnVuX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSIrCglSdW5DbG9zZWQSDgoGcnVuX2lkGAEgASgJEg4KBnN0YXR1cxgCIAEoCSJoCgpDbGFpbVRha2VuEgwKBHNpdGUYASABKAkSDgoGcnVuX2lkGAIgASgJEg0KBW5vZGVzGAMgAygJEhoKEm1vdmVzX2xpdmVfdmVyc2lvbhgEIAEoCBIRCglhdXRvbWF0aWMYBSABKAgiqQEKC0NsYWltUXVldWVkEgwKBHNpdGUYASABKAkSDgoGcnVuX2lkGAIgASgJEg0KBW5vZGVzGAMgAygJEhoKEm1vdmVzX2xpdmVfdmVyc2lvbhgEIAEoCBIRCglhdXRvbWF0aWMYBSABKAgSFwoPYmxvY2tpbmdfcnVuX2lkGAYgASgJEhcKD3JlcGxhY2VkX3J1bl9pZBgHIAEoCRIMCgRraW5kGAggASgJIi0KDUNsYWltUmVsZWFzZWQSDAoEc2l0ZRgBIAEoCRIOCgZydW5faWQYAiABKAkifQoOUm9sbG91dFN0YXJ0ZWQSDgoGcnVuX2lkGAEgASgJEgwKBHNpdGUYAiABKAkSJwoFd2F2ZXMYAyADKAsyGC5lc3BhbGllci52MS5Sb2xsb3V0V2F2ZRIkCgZwb2xpY3kYBCABKAsyFC5lc3BhbGllci52MS5Sb2xsb3V0IioKC1JvbGxvdXRXYXZlEgwKBG5hbWUYASABKAkSDQoFbm9kZXMYAiADKAkiQAoLV2F2ZVN0YXJ0ZWQSDgoGcnVuX2lkGAEgASgJEgwKBHdhdmUYAiABKA0SEwoLd2F2ZV9ydW5faWQYAyABKAkigQEKC1dhdmVTb2FraW5nEg4KBnJ1bl9pZBgBIAEoCRIMCgR3YXZlGAIgASgNEhAKCHVudGlsX21zGAMgASgDEh8KBHRyZWUYBCABKAsyES5lc3BhbGllci52MS5UcmVlEhAKCHN3aXRjaGVkGAUgASgNEg8KB3NlcnZlcnMYBiABKA0iKgoKV2F2ZVBhc3NlZBIOCgZydW5faWQYASABKAkSDAoEd2F2ZRgCIAEoDSJPCgpXYXZlRmFpbGVkEg4KBnJ1bl9pZBgBIAEoCRIMCgR3YXZlGAIgASgNEg4KBnJlYXNvbhgDIAEoCRITCgt3YXZlX3J1bl9pZBgEIAEoCSIfCg1Sb2xsb3V0UGF1c2VkEg4KBnJ1bl9pZBgBIAEoCSIhCg9Sb2xsb3V0UHJvbW90ZWQSDgoGcnVuX2lkGAEgASgJIkkKEVJvbGxvdXRSb2xsZWRCYWNrEg4KBnJ1bl9pZBgBIAEoCRIVCg1yZXBhaXJfcnVuX2lkGAIgASgJEg0KBW5vZGVzGAMgAygJImEKDFJvbGxvdXRFbmRlZBIOCgZydW5faWQYASABKAkSDAoEc2l0ZRgCIAEoCRIOCgZzdGF0dXMYAyABKAkSDgoGcmVhc29uGAQgASgJEhMKC2R1cmF0aW9uX21zGAUgASgEIpYDCgdKb2JTcGVjEgwKBHNpdGUYASABKAkSIgoEdHlwZRgCIAEoDjIULmVzcGFsaWVyLnYxLkpvYlR5cGUSDgoGZ3JvdXBzGAMgAygJEigKB2ZpbHRlcnMYBCADKAsyFy5lc3BhbGllci52MS5GaWx0ZXJSdWxlEgoKAnRvGAUgASgJEg0KBXBhdGhzGAYgAygJEg0KBW5vZGVzGAcgAygJEhQKDHNlcnZlcl9jb3VudBgIIAEoDRIpCgZjb21taXQYCSABKAsyGS5lc3BhbGllci52MS5Db21taXRQb2xpY3kSKQoIdHJpZ2dlcnMYCiADKAsyFy5lc3BhbGllci52MS5Kb2JUcmlnZ2VyEioKCHBvbGljaWVzGAsgASgLMhguZXNwYWxpZXIudjEuUnVuUG9saWNpZXMSKgoJYmxhY2tvdXRzGAwgAygLMhcuZXNwYWxpZXIudjEuVGltZVdpbmRvdxIYChBza2lwX2luX2JsYWNrb3V0GA0gASgIEhcKD3N0YXJ0X3dpdGhpbl9tcxgOIAEoBCKxAgoKSm9iVHJpZ2dlchIkCgJhdBgBIAEoCzIWLmVzcGFsaWVyLnYxLkF0VHJpZ2dlckgAEigKBGNyb24YAiABKAsyGC5lc3BhbGllci52MS5Dcm9uVHJpZ2dlckgAEi4KB3N0YWdpbmcYAyABKAsyGy5lc3BhbGllci52MS5TdGFnaW5nVHJpZ2dlckgAEioKBWFmdGVyGAQgASgLMhkuZXNwYWxpZXIudjEuQWZ0ZXJUcmlnZ2VySAASMQoFZXZlbnQYBSABKAsyIC5lc3BhbGllci52MS5PdXRzaWRlRXZlbnRUcmlnZ2VySAASOQoNbG9hZF9iYWxhbmNlchgGIAEoCzIgLmVzcGFsaWVyLnYxLkxvYWRCYWxhbmNlclRyaWdnZXJIAEIJCgd0cmlnZ2VyIhoKCUF0VHJpZ2dlchINCgVhdF9tcxgBIAEoAyI0CgtDcm9uVHJpZ2dlchISCgpleHByZXNzaW9uGAEgASgJEhEKCXRpbWVfem9uZRgCIAEoCSIiCg5TdGFnaW5nVHJpZ2dlchIQCghxdWlldF9tcxgBIAEoBCItCgxBZnRlclRyaWdnZXISCwoDam9iGAEgASgJEhAKCHN0YXR1c2VzGAIgAygJIiMKE091dHNpZGVFdmVudFRyaWdnZXISDAoEdHlwZRgBIAEoCSIVChNMb2FkQmFsYW5jZXJUcmlnZ2VyIj0KCkpvYkNyZWF0ZWQSCwoDam9iGAEgASgJEiIKBHNwZWMYAiABKAsyFC5lc3BhbGllci52MS5Kb2JTcGVjIlEKCUpvYkVkaXRlZBILCgNqb2IYASABKAkSEwoLam9iX3ZlcnNpb24YAiABKAQSIgoEc3BlYxgDIAEoCzIULmVzcGFsaWVyLnYxLkpvYlNwZWMiGAoJSm9iUGF1c2VkEgsKA2pvYhgBIAEoCSIZCgpKb2JSZXN1bWVkEgsKA2pvYhgBIAEoCSIZCgpKb2JEZWxldGVkEgsKA2pvYhgBIAEoCSJtChRKb2JPY2N1cnJlbmNlU2tpcHBlZBILCgNqb2IYASABKAkSEwoLam9iX3ZlcnNpb24YAiABKAQSEQoJZHVlX2F0X21zGAMgASgDEg4KBnJlYXNvbhgEIAEoCRIQCgh1bnRpbF9tcxgFIAEoAyK4AgoRQ2hhbmdlU2V0Q29tcHV0ZWQSDgoGcnVuX2lkGAEgASgJEgwKBHNpdGUYAiABKAkSDwoHZHJ5X3J1bhgDIAEoCBIYChBiYXNlX3RyZWVfZGlnZXN0GAQgASgMEhoKEnJlc3VsdF90cmVlX2RpZ2VzdBgFIAEoDBIcChRiYXNlX21hbmlmZXN0X2RpZ2VzdBgGIAEoDBIeChZyZXN1bHRfbWFuaWZlc3RfZGlnZXN0GAcgASgMEikKBmNvdW50cxgIIAEoCzIZLmVzcGFsaWVyLnYxLkNoYW5nZUNvdW50cxISCgp0cmVlX2J5dGVzGAkgASgEEhUKDWNoYW5nZWRfYnl0ZXMYCiABKAQSGQoRZGlza19uZWVkZWRfYnl0ZXMYCyABKAQSDwoHc2Nhbl9tcxgMIAEoBCKEAQoMQ2hhbmdlQ291bnRzEg0KBWFkZGVkGAEgASgNEg8KB2NoYW5nZWQYAiABKA0SDwoHZGVsZXRlZBgDIAEoDRIPCgdyZW5hbWVkGAQgASgNEhAKCG1ldGFkYXRhGAUgASgNEhEKCXVuY2hhbmdlZBgGIAEoDRINCgVmaWxlcxgHIAEoDSI/Cg9DaGFuZ2VTZXRGYWlsZWQSDgoGcnVuX2lkGAEgASgJEgwKBHNpdGUYAiABKAkSDgoGcmVhc29uGAMgASgJIqQDCg9Bc3NpZ25tZW50QnVpbHQSFQoNYXNzaWdubWVudF9pZBgBIAEoCRIOCgZydW5faWQYAiABKAkSDAoEc2l0ZRgDIAEoCRIQCghzZXF1ZW5jZRgEIAEoBBIiCgR0eXBlGAUgASgOMhQuZXNwYWxpZXIudjEuSm9iVHlwZRIYChBjb250YWluZXJfZGlnZXN0GAYgASgMEhcKD2NvbnRhaW5lcl9ieXRlcxgHIAEoBBIYChBiYXNlX3RyZWVfZGlnZXN0GAggASgMEhoKEnJlc3VsdF90cmVlX2RpZ2VzdBgJIAEoDBIeChZyZXN1bHRfbWFuaWZlc3RfZGlnZXN0GAogASgMEhUKDWNvbW1hbmRfY291bnQYCyABKAQSEgoKZGF0YV9ieXRlcxgMIAEoBBInCgd0YXJnZXRzGA0gAygLMhYuZXNwYWxpZXIudjEuUnVuVGFyZ2V0EhoKEnN3aXRjaF90b19zZXF1ZW5jZRgOIAEoBBIQCghidWlsZF9tcxgPIAEoBBIMCgRwYXJ0GBAgASgNEg0KBXBhcnRzGBEgASgNIkAKEEFzc2lnbm1lbnRGYWlsZWQSDgoGcnVuX2lkGAEgASgJEgwKBHNpdGUYAiABKAkSDgoGcmVhc29uGAMgASgJIoEBChNEaXN0cmlidXRpb25QbGFubmVkEhUKDWFzc2lnbm1lbnRfaWQYASABKAkSDgoGcnVuX2lkGAIgASgJEisKB2xlYWRlcnMYAyADKAsyGi5lc3BhbGllci52MS5QbGFubmVkTGVhZGVyEhYKDm9yaWdpbl9mYW5fb3V0GAQgASgNIn4KDVBsYW5uZWRMZWFkZXISDwoHc2VnbWVudBgBIAEoCRIOCgZsZWFkZXIYAiABKAkSEAoIaHR0cF91cmwYAyABKAkSDQoFbm9kZXMYBCADKAkSKwoHc3RyaXBlcxgFIAMoCzIaLmVzcGFsaWVyLnYxLlBsYW5uZWRTdHJpcGUiIAoNUGxhbm5lZFN0cmlwZRIPCgdzb3VyY2VzGAEgAygJImgKDkxlYWRlck5vdGlmaWVkEhUKDWFzc2lnbm1lbnRfaWQYASABKAkSDgoGcnVuX2lkGAIgASgJEg8KB3NlZ21lbnQYAyABKAkSDgoGbGVhZGVyGAQgASgJEg4KBnNvdXJjZRgFIAEoCSLHAQoOTGVhZGVyUmVjZWl2ZWQSFQoNYXNzaWdubWVudF9pZBgBIAEoCRIOCgZydW5faWQYAiABKAkSDwoHc2VnbWVudBgDIAEoCRIOCgZsZWFkZXIYBCABKAkSDQoFYnl0ZXMYBSABKAQSEwoLZHVyYXRpb25fbXMYBiABKAQSDgoGc291cmNlGAcgASgJEg8KB3JldHJpZXMYCCABKA0SKAoFbGlua3MYCSADKAsyGS5lc3BhbGllci52MS5SZWNlaXZlZExpbmsiZgoMTGVhZGVyRmFpbGVkEhUKDWFzc2lnbm1lbnRfaWQYASABKAkSDgoGcnVuX2lkGAIgASgJEg8KB3NlZ21lbnQYAyABKAkSDgoGbGVhZGVyGAQgASgJEg4KBnJlYXNvbhgFIAEoCSI+ChVEaXN0cmlidXRpb25Db21wbGV0ZWQSFQoNYXNzaWdubWVudF9pZBgBIAEoCRIOCgZydW5faWQYAiABKAkioQEKD1NlZ21lbnRQcmVwYXJlZBIOCgZydW5faWQYASABKAkSDwoHc2VnbWVudBgCIAEoCRIVCg1hc3NpZ25tZW50X2lkGAMgASgJEiwKBW5vZGVzGAQgAygLMh0uZXNwYWxpZXIudjEuQXNzaWdubWVudFJlcG9ydBIoCgVieXRlcxgFIAEoCzIZLmVzcGFsaWVyLnYxLlNlZ21lbnRCeXRlcyKhAQoPU2VnbWVudFN3aXRjaGVkEg4KBnJ1bl9pZBgBIAEoCRIPCgdzZWdtZW50GAIgASgJEhUKDWFzc2lnbm1lbnRfaWQYAyABKAkSLAoFbm9kZXMYBCADKAsyHS5lc3BhbGllci52MS5Bc3NpZ25tZW50UmVwb3J0EigKBWJ5dGVzGAUgASgLMhkuZXNwYWxpZXIudjEuU2VnbWVudEJ5dGVzIkIKDFNlZ21lbnRCeXRlcxIRCgltdWx0aWNhc3QYASABKAQSDgoGcmVwYWlyGAIgASgEEg8KB3VuaWNhc3QYAyABKAQirAEKDENvbW1pdElzc3VlZBIOCgZydW5faWQYASABKAkSDAoEc2l0ZRgCIAEoCRIoCghwcmVwYXJlZBgDIAMoCzIWLmVzcGFsaWVyLnYxLlJ1blRhcmdldBIQCghzZXF1ZW5jZRgEIAEoBBITCgt0cmVlX2RpZ2VzdBgFIAEoDBIXCg9tYW5pZmVzdF9kaWdlc3QYBiABKAwSFAoMc3dpdGNoX2F0X21zGAcgASgDIloKDFJ1bkNvbXBsZXRlZBIOCgZydW5faWQYASABKAkSDAoEc2l0ZRgCIAEoCRITCgtkdXJhdGlvbl9tcxgDIAEoBBIXCg9ub3RoaW5nX2NoYW5nZWQYBCABKAgieQoVUnVuUGFydGlhbGx5Q29tcGxldGVkEg4KBnJ1bl9pZBgBIAEoCRIMCgRzaXRlGAIgASgJEhMKC2R1cmF0aW9uX21zGAMgASgEEi0KBm1pc3NlZBgEIAMoCzIdLmVzcGFsaWVyLnYxLkFzc2lnbm1lbnRSZXBvcnQifQoJUnVuRmFpbGVkEg4KBnJ1bl9pZBgBIAEoCRIMCgRzaXRlGAIgASgJEhMKC2R1cmF0aW9uX21zGAMgASgEEg4KBnJlYXNvbhgEIAEoCRItCgZtaXNzZWQYBSADKAsyHS5lc3BhbGllci52MS5Bc3NpZ25tZW50UmVwb3J0Ii4KDkdvTGl2ZUFwcHJvdmVkEg4KBnJ1bl9pZBgBIAEoCRIMCgRzaXRlGAIgASgJIk8KClJ1bkFib3J0ZWQSDgoGcnVuX2lkGAEgASgJEgwKBHNpdGUYAiABKAkSEwoLZHVyYXRpb25fbXMYAyABKAQSDgoGcmVhc29uGAQgASgJImsKC1NoYWRvd01vdmVkEgwKBHNpdGUYASABKAkSDgoGcnVuX2lkGAIgASgJEhAKCHNlcXVlbmNlGAMgASgEEhMKC3RyZWVfZGlnZXN0GAQgASgMEhcKD21hbmlmZXN0X2RpZ2VzdBgFIAEoDCKpAQoQU25hcHNob3RSZWNvcmRlZBIMCgRzaXRlGAEgASgJEg4KBnJ1bl9pZBgCIAEoCRIVCg1hc3NpZ25tZW50X2lkGAMgASgJEhAKCHNlcXVlbmNlGAQgASgEEhgKEGNvbnRhaW5lcl9kaWdlc3QYBSABKAwSGAoQYmFzZV90cmVlX2RpZ2VzdBgGIAEoDBIaChJyZXN1bHRfdHJlZV9kaWdlc3QYByABKAwihQEKEUNoZWNrcG9pbnRDcmVhdGVkEgwKBHNpdGUYASABKAkSEgoKY2hlY2twb2ludBgCIAEoCRIOCgZydW5faWQYAyABKAkSEAoIc2VxdWVuY2UYBCABKAQSEwoLdHJlZV9kaWdlc3QYBSABKAwSFwoPbWFuaWZlc3RfZGlnZXN0GAYgASgMIkQKEENoZWNrcG9pbnRQaW5uZWQSDAoEc2l0ZRgBIAEoCRISCgpjaGVja3BvaW50GAIgASgJEg4KBnBpbm5lZBgDIAEoCCJFChFDaGVja3BvaW50RGVsZXRlZBIMCgRzaXRlGAEgASgJEhIKCmNoZWNrcG9pbnQYAiABKAkSDgoGcmVhc29uGAMgASgJIl8KEVdlYmhvb2tSZWdpc3RlcmVkEg8KB3dlYmhvb2sYASABKAkSCwoDdXJsGAIgASgJEg0KBXR5cGVzGAMgAygJEg0KBXNpdGVzGAQgAygJEg4KBmZvcm1hdBgFIAEoCSIyCg9XZWJob29rRGlzYWJsZWQSDwoHd2ViaG9vaxgBIAEoCRIOCgZyZWFzb24YAiABKAkiIQoOV2ViaG9va0VuYWJsZWQSDwoHd2ViaG9vaxgBIAEoCSIhCg5XZWJob29rRGVsZXRlZBIPCgd3ZWJob29rGAEgASgJInQKFVdlYmhvb2tEZWxpdmVyeUZhaWxlZBIPCgd3ZWJob29rGAEgASgJEhAKCGV2ZW50X2lkGAIgASgJEhYKDmV2ZW50X3NlcXVlbmNlGAMgASgEEhAKCGF0dGVtcHRzGAQgASgNEg4KBnJlYXNvbhgFIAEoCSpyCgZHb0xpdmUSFwoTR09fTElWRV9VTlNQRUNJRklFRBAAEhUKEUdPX0xJVkVfT05fQ09NTUlUEAESFAoQR09fTElWRV9PTl9BUFBMWRACEg4KCkdPX0xJVkVfQVQQAxISCg5HT19MSVZFX01BTlVBTBAEKnoKC0xlYWRlck9yZGVyEhwKGExFQURFUl9PUkRFUl9VTlNQRUNJRklFRBAAEhQKEExFQURFUl9PUkRFUl9DUFUQARIZChVMRUFERVJfT1JERVJfRElTVEFOQ0UQAhIcChhMRUFERVJfT1JERVJfUkVMSUFCSUxJVFkQAyqhAQoOQ29uZmxpY3RQb2xpY3kSHwobQ09ORkxJQ1RfUE9MSUNZX1VOU1BFQ0lGSUVEEAASGQoVQ09ORkxJQ1RfUE9MSUNZX1FVRVVFEAESGgoWQ09ORkxJQ1RfUE9MSUNZX0NBTkNFTBACEhsKF0NPTkZMSUNUX1BPTElDWV9SRVBMQUNFEAMSGgoWQ09ORkxJQ1RfUE9MSUNZX1JFRlVTRRAEKmMKDFdpbmRvd1BvbGljeRIdChlXSU5ET1dfUE9MSUNZX1VOU1BFQ0lGSUVEEAASGgoWV0lORE9XX1BPTElDWV9BQ1RJVkFURRABEhgKFFdJTkRPV19QT0xJQ1lfSUdOT1JFEAJiBnByb3RvMw", [file_espalier_v1_agent, file_espalier_v1_assignment]);
 
 /**
+ * A hosted site exists from here on: its staging directory, filters and policy.
+ *
  * @generated from message espalier.v1.SiteCreated
  */
 export type SiteCreated = Message<"espalier.v1.SiteCreated"> & {
@@ -113,6 +115,13 @@ export type SitePolicy = Message<"espalier.v1.SitePolicy"> & {
    * @generated from field: string delta_level = 10;
    */
   deltaLevel: string;
+
+  /**
+   * Names that differ by case or normalisation only: "allow" or "refuse"; empty: allow.
+   *
+   * @generated from field: string name_clashes = 11;
+   */
+  nameClashes: string;
 };
 
 /**
@@ -171,6 +180,13 @@ export type CommitPolicy = Message<"espalier.v1.CommitPolicy"> & {
    * @generated from field: uint64 switch_lead_ms = 6;
    */
   switchLeadMs: bigint;
+
+  /**
+   * The quorum holds in each segment by itself, not in all together.
+   *
+   * @generated from field: bool each_segment = 7;
+   */
+  eachSegment: boolean;
 };
 
 /**
@@ -181,6 +197,8 @@ export const CommitPolicySchema: GenMessage<CommitPolicy> = /*@__PURE__*/
   messageDesc(file_espalier_v1_events, 3);
 
 /**
+ * A content group: which servers receive a site.
+ *
  * @generated from message espalier.v1.GroupCreated
  */
 export type GroupCreated = Message<"espalier.v1.GroupCreated"> & {
@@ -198,6 +216,11 @@ export type GroupCreated = Message<"espalier.v1.GroupCreated"> & {
    * @generated from field: espalier.v1.Membership membership = 3;
    */
   membership?: Membership | undefined;
+
+  /**
+   * @generated from field: espalier.v1.MaintenanceWindows maintenance = 4;
+   */
+  maintenance?: MaintenanceWindows | undefined;
 };
 
 /**
@@ -208,6 +231,8 @@ export const GroupCreatedSchema: GenMessage<GroupCreated> = /*@__PURE__*/
   messageDesc(file_espalier_v1_events, 4);
 
 /**
+ * Other servers than before receive the site of a group.
+ *
  * @generated from message espalier.v1.GroupEdited
  */
 export type GroupEdited = Message<"espalier.v1.GroupEdited"> & {
@@ -220,6 +245,13 @@ export type GroupEdited = Message<"espalier.v1.GroupEdited"> & {
    * @generated from field: espalier.v1.Membership membership = 2;
    */
   membership?: Membership | undefined;
+
+  /**
+   * Absent: as before.
+   *
+   * @generated from field: espalier.v1.MaintenanceWindows maintenance = 3;
+   */
+  maintenance?: MaintenanceWindows | undefined;
 };
 
 /**
@@ -230,6 +262,8 @@ export const GroupEditedSchema: GenMessage<GroupEdited> = /*@__PURE__*/
   messageDesc(file_espalier_v1_events, 5);
 
 /**
+ * A group is gone; its servers keep their content until it is removed from them.
+ *
  * @generated from message espalier.v1.GroupDeleted
  */
 export type GroupDeleted = Message<"espalier.v1.GroupDeleted"> & {
@@ -301,6 +335,8 @@ export const NodeNamesSchema: GenMessage<NodeNames> = /*@__PURE__*/
   messageDesc(file_espalier_v1_events, 8);
 
 /**
+ * A server has shown the join token; its key is its identity from here on.
+ *
  * @generated from message espalier.v1.NodeEnrolled
  */
 export type NodeEnrolled = Message<"espalier.v1.NodeEnrolled"> & {
@@ -384,6 +420,151 @@ export const SegmentChangedSchema: GenMessage<SegmentChanged> = /*@__PURE__*/
   messageDesc(file_espalier_v1_events, 10);
 
 /**
+ * The name that people call a segment by; its identity stays what its agents were told.
+ *
+ * @generated from message espalier.v1.SegmentRenamed
+ */
+export type SegmentRenamed = Message<"espalier.v1.SegmentRenamed"> & {
+  /**
+   * @generated from field: string segment = 1;
+   */
+  segment: string;
+
+  /**
+   * @generated from field: string name = 2;
+   */
+  name: string;
+};
+
+/**
+ * Describes the message espalier.v1.SegmentRenamed.
+ * Use `create(SegmentRenamedSchema)` to create a new message.
+ */
+export const SegmentRenamedSchema: GenMessage<SegmentRenamed> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 11);
+
+/**
+ * Where a segment is, as an administrator says; empty: as its leader says.
+ *
+ * @generated from message espalier.v1.SegmentLocated
+ */
+export type SegmentLocated = Message<"espalier.v1.SegmentLocated"> & {
+  /**
+   * @generated from field: string segment = 1;
+   */
+  segment: string;
+
+  /**
+   * @generated from field: string location = 2;
+   */
+  location: string;
+
+  /**
+   * IANA name.
+   *
+   * @generated from field: string time_zone = 3;
+   */
+  timeZone: string;
+
+  /**
+   * Its leaders pull from the origin of this region, and from leaders of it.
+   *
+   * @generated from field: string region = 4;
+   */
+  region: string;
+};
+
+/**
+ * Describes the message espalier.v1.SegmentLocated.
+ * Use `create(SegmentLocatedSchema)` to create a new message.
+ */
+export const SegmentLocatedSchema: GenMessage<SegmentLocated> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 12);
+
+/**
+ * All links that a segment's leader has probed, after one of them changed much.
+ *
+ * @generated from message espalier.v1.LinksMeasured
+ */
+export type LinksMeasured = Message<"espalier.v1.LinksMeasured"> & {
+  /**
+   * @generated from field: string segment = 1;
+   */
+  segment: string;
+
+  /**
+   * @generated from field: repeated espalier.v1.MeasuredLink links = 2;
+   */
+  links: MeasuredLink[];
+};
+
+/**
+ * Describes the message espalier.v1.LinksMeasured.
+ * Use `create(LinksMeasuredSchema)` to create a new message.
+ */
+export const LinksMeasuredSchema: GenMessage<LinksMeasured> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 13);
+
+/**
+ * An administrator says in which order leaders receive, and from whom some of them pull.
+ *
+ * @generated from message espalier.v1.TreeFixed
+ */
+export type TreeFixed = Message<"espalier.v1.TreeFixed"> & {
+  /**
+   * @generated from field: string site = 1;
+   */
+  site: string;
+
+  /**
+   * Segments; those left out follow in the planner's order.
+   *
+   * @generated from field: repeated string order = 2;
+   */
+  order: string[];
+
+  /**
+   * Segment to "origin" or another segment.
+   *
+   * @generated from field: map<string, string> sources = 3;
+   */
+  sources: { [key: string]: string };
+};
+
+/**
+ * Describes the message espalier.v1.TreeFixed.
+ * Use `create(TreeFixedSchema)` to create a new message.
+ */
+export const TreeFixedSchema: GenMessage<TreeFixed> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 14);
+
+/**
+ * The planner decides again.
+ *
+ * @generated from message espalier.v1.TreeReleased
+ */
+export type TreeReleased = Message<"espalier.v1.TreeReleased"> & {
+  /**
+   * @generated from field: string site = 1;
+   */
+  site: string;
+
+  /**
+   * @generated from field: espalier.v1.LeaderOrder order_by = 2;
+   */
+  orderBy: LeaderOrder;
+};
+
+/**
+ * Describes the message espalier.v1.TreeReleased.
+ * Use `create(TreeReleasedSchema)` to create a new message.
+ */
+export const TreeReleasedSchema: GenMessage<TreeReleased> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 15);
+
+/**
+ * Somebody, or a schedule, wants a run.
+ *
  * @generated from message espalier.v1.RunRequested
  */
 export type RunRequested = Message<"espalier.v1.RunRequested"> & {
@@ -443,6 +624,11 @@ export type RunRequested = Message<"espalier.v1.RunRequested"> & {
    * @generated from field: repeated string nodes = 11;
    */
   nodes: string[];
+
+  /**
+   * @generated from field: espalier.v1.RunTerms terms = 12;
+   */
+  terms?: RunTerms | undefined;
 };
 
 /**
@@ -450,9 +636,416 @@ export type RunRequested = Message<"espalier.v1.RunRequested"> & {
  * Use `create(RunRequestedSchema)` to create a new message.
  */
 export const RunRequestedSchema: GenMessage<RunRequested> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 11);
+  messageDesc(file_espalier_v1_events, 16);
 
 /**
+ * What a run is asked for beyond the parameters of its type.
+ *
+ * @generated from message espalier.v1.RunTerms
+ */
+export type RunTerms = Message<"espalier.v1.RunTerms"> & {
+  /**
+   * JOB_TYPE_HOT: how many servers.
+   *
+   * @generated from field: uint32 server_count = 1;
+   */
+  serverCount: number;
+
+  /**
+   * Instead of the site's.
+   *
+   * @generated from field: espalier.v1.CommitPolicy commit = 2;
+   */
+  commit?: CommitPolicy | undefined;
+
+  /**
+   * @generated from field: espalier.v1.RunPolicies policies = 3;
+   */
+  policies?: RunPolicies | undefined;
+
+  /**
+   * The job and its version that the run is an occurrence of; empty: somebody asked for it.
+   *
+   * @generated from field: string job = 4;
+   */
+  job: string;
+
+  /**
+   * @generated from field: uint64 job_version = 5;
+   */
+  jobVersion: bigint;
+
+  /**
+   * What made the job run, e.g. "cron 0 3 * * *", "staging", "event 17".
+   *
+   * @generated from field: string trigger = 6;
+   */
+  trigger: string;
+
+  /**
+   * When the job was due; 0: not by time.
+   *
+   * @generated from field: int64 due_at_ms = 7;
+   */
+  dueAtMs: bigint;
+
+  /**
+   * @generated from field: int64 not_before_ms = 8;
+   */
+  notBeforeMs: bigint;
+
+  /**
+   * 0: the first attempt; then `retry_of` is the run that failed.
+   *
+   * @generated from field: uint32 attempt = 9;
+   */
+  attempt: number;
+
+  /**
+   * @generated from field: string retry_of = 10;
+   */
+  retryOf: string;
+
+  /**
+   * Jobs whose ends led here, oldest first; a job never follows itself.
+   *
+   * @generated from field: repeated string chain = 11;
+   */
+  chain: string[];
+
+  /**
+   * The run is a wave of this one, and uses its claim.
+   *
+   * @generated from field: string rollout_run_id = 12;
+   */
+  rolloutRunId: string;
+
+  /**
+   * Counted from 1.
+   *
+   * @generated from field: uint32 wave = 13;
+   */
+  wave: number;
+
+  /**
+   * The tree to bring to the servers, where it is known before.
+   *
+   * @generated from field: espalier.v1.Tree wanted = 14;
+   */
+  wanted?: Tree | undefined;
+
+  /**
+   * Groups of the site that take part; none: all.
+   *
+   * @generated from field: repeated string groups = 15;
+   */
+  groups: string[];
+
+  /**
+   * Before the site's: the first match wins.
+   *
+   * @generated from field: repeated espalier.v1.FilterRule filters = 16;
+   */
+  filters: FilterRule[];
+};
+
+/**
+ * Describes the message espalier.v1.RunTerms.
+ * Use `create(RunTermsSchema)` to create a new message.
+ */
+export const RunTermsSchema: GenMessage<RunTerms> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 17);
+
+/**
+ * What a run does when it cannot begin, and when it fails.
+ *
+ * @generated from message espalier.v1.RunPolicies
+ */
+export type RunPolicies = Message<"espalier.v1.RunPolicies"> & {
+  /**
+   * @generated from field: espalier.v1.ConflictPolicy conflict = 1;
+   */
+  conflict: ConflictPolicy;
+
+  /**
+   * @generated from field: espalier.v1.StartQuorum quorum = 2;
+   */
+  quorum?: StartQuorum | undefined;
+
+  /**
+   * @generated from field: espalier.v1.RetryPolicy retry = 3;
+   */
+  retry?: RetryPolicy | undefined;
+
+  /**
+   * From the request to the end; 0: none.
+   *
+   * @generated from field: uint64 deadline_ms = 4;
+   */
+  deadlineMs: bigint;
+
+  /**
+   * @generated from field: espalier.v1.Rollout rollout = 5;
+   */
+  rollout?: Rollout | undefined;
+
+  /**
+   * @generated from field: espalier.v1.WindowPolicy windows = 6;
+   */
+  windows: WindowPolicy;
+};
+
+/**
+ * Describes the message espalier.v1.RunPolicies.
+ * Use `create(RunPoliciesSchema)` to create a new message.
+ */
+export const RunPoliciesSchema: GenMessage<RunPolicies> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 18);
+
+/**
+ * The servers that must be able to take part before a run begins.
+ *
+ * @generated from message espalier.v1.StartQuorum
+ */
+export type StartQuorum = Message<"espalier.v1.StartQuorum"> & {
+  /**
+   * Of those that are targeted; absent: one.
+   *
+   * @generated from oneof espalier.v1.StartQuorum.needed
+   */
+  needed: {
+    /**
+     * @generated from field: bool all = 1;
+     */
+    value: boolean;
+    case: "all";
+  } | {
+    /**
+     * @generated from field: uint32 count = 2;
+     */
+    value: number;
+    case: "count";
+  } | {
+    /**
+     * @generated from field: uint32 percent = 3;
+     */
+    value: number;
+    case: "percent";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * @generated from field: uint64 free_disk_bytes = 4;
+   */
+  freeDiskBytes: bigint;
+
+  /**
+   * How long a run without its quorum waits for it before it is cancelled; 0: not at all.
+   *
+   * @generated from field: uint64 defer_ms = 5;
+   */
+  deferMs: bigint;
+};
+
+/**
+ * Describes the message espalier.v1.StartQuorum.
+ * Use `create(StartQuorumSchema)` to create a new message.
+ */
+export const StartQuorumSchema: GenMessage<StartQuorum> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 19);
+
+/**
+ * @generated from message espalier.v1.RetryPolicy
+ */
+export type RetryPolicy = Message<"espalier.v1.RetryPolicy"> & {
+  /**
+   * Beside the first; 0: no retries.
+   *
+   * @generated from field: uint32 attempts = 1;
+   */
+  attempts: number;
+
+  /**
+   * Before the first retry, then twice as long each time; 0: 10 s.
+   *
+   * @generated from field: uint64 first_delay_ms = 2;
+   */
+  firstDelayMs: bigint;
+
+  /**
+   * 0: ten minutes.
+   *
+   * @generated from field: uint64 longest_delay_ms = 3;
+   */
+  longestDelayMs: bigint;
+};
+
+/**
+ * Describes the message espalier.v1.RetryPolicy.
+ * Use `create(RetryPolicySchema)` to create a new message.
+ */
+export const RetryPolicySchema: GenMessage<RetryPolicy> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 20);
+
+/**
+ * A run that goes to some servers first. Whoever is in no wave comes last, together.
+ *
+ * @generated from message espalier.v1.Rollout
+ */
+export type Rollout = Message<"espalier.v1.Rollout"> & {
+  /**
+   * @generated from field: repeated espalier.v1.Wave waves = 1;
+   */
+  waves: Wave[];
+
+  /**
+   * Of a wave's servers must have switched for it to pass; 0: all.
+   *
+   * @generated from field: uint32 success_percent = 2;
+   */
+  successPercent: number;
+
+  /**
+   * More than these failed or told nothing: the wave is bad at once.
+   *
+   * @generated from field: uint32 error_percent = 3;
+   */
+  errorPercent: number;
+
+  /**
+   * How long a wave's servers must then go on serving it.
+   *
+   * @generated from field: uint64 soak_ms = 4;
+   */
+  soakMs: bigint;
+
+  /**
+   * Each wave but the last waits for somebody to promote it.
+   *
+   * @generated from field: bool manual_promotion = 5;
+   */
+  manualPromotion: boolean;
+
+  /**
+   * A bad wave stays as it is; otherwise its servers go back to what is live.
+   *
+   * @generated from field: bool keep_bad_wave = 6;
+   */
+  keepBadWave: boolean;
+};
+
+/**
+ * Describes the message espalier.v1.Rollout.
+ * Use `create(RolloutSchema)` to create a new message.
+ */
+export const RolloutSchema: GenMessage<Rollout> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 21);
+
+/**
+ * @generated from message espalier.v1.Wave
+ */
+export type Wave = Message<"espalier.v1.Wave"> & {
+  /**
+   * @generated from oneof espalier.v1.Wave.members
+   */
+  members: {
+    /**
+     * @generated from field: uint32 percent = 1;
+     */
+    value: number;
+    case: "percent";
+  } | {
+    /**
+     * @generated from field: uint32 count = 2;
+     */
+    value: number;
+    case: "count";
+  } | {
+    /**
+     * @generated from field: string segment = 3;
+     */
+    value: string;
+    case: "segment";
+  } | {
+    /**
+     * Over labels.
+     *
+     * @generated from field: string selector = 4;
+     */
+    value: string;
+    case: "selector";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message espalier.v1.Wave.
+ * Use `create(WaveSchema)` to create a new message.
+ */
+export const WaveSchema: GenMessage<Wave> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 22);
+
+/**
+ * Times that come again, or one stretch of time.
+ *
+ * @generated from message espalier.v1.TimeWindow
+ */
+export type TimeWindow = Message<"espalier.v1.TimeWindow"> & {
+  /**
+   * When it opens: a cron expression in a time zone (IANA name; empty: UTC).
+   *
+   * @generated from field: string cron = 1;
+   */
+  cron: string;
+
+  /**
+   * @generated from field: string time_zone = 2;
+   */
+  timeZone: string;
+
+  /**
+   * @generated from field: uint64 duration_ms = 3;
+   */
+  durationMs: bigint;
+
+  /**
+   * Or once.
+   *
+   * @generated from field: int64 from_ms = 4;
+   */
+  fromMs: bigint;
+
+  /**
+   * @generated from field: int64 until_ms = 5;
+   */
+  untilMs: bigint;
+};
+
+/**
+ * Describes the message espalier.v1.TimeWindow.
+ * Use `create(TimeWindowSchema)` to create a new message.
+ */
+export const TimeWindowSchema: GenMessage<TimeWindow> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 23);
+
+/**
+ * @generated from message espalier.v1.MaintenanceWindows
+ */
+export type MaintenanceWindows = Message<"espalier.v1.MaintenanceWindows"> & {
+  /**
+   * @generated from field: repeated espalier.v1.TimeWindow windows = 1;
+   */
+  windows: TimeWindow[];
+};
+
+/**
+ * Describes the message espalier.v1.MaintenanceWindows.
+ * Use `create(MaintenanceWindowsSchema)` to create a new message.
+ */
+export const MaintenanceWindowsSchema: GenMessage<MaintenanceWindows> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 24);
+
+/**
+ * A run has its targets and begins; the delta is computed next.
+ *
  * @generated from message espalier.v1.RunStarted
  */
 export type RunStarted = Message<"espalier.v1.RunStarted"> & {
@@ -558,6 +1151,13 @@ export type RunStarted = Message<"espalier.v1.RunStarted"> & {
    * @generated from field: string checkpoint = 18;
    */
   checkpoint: string;
+
+  /**
+   * The run is a wave of this one.
+   *
+   * @generated from field: string rollout_run_id = 19;
+   */
+  rolloutRunId: string;
 };
 
 /**
@@ -565,7 +1165,7 @@ export type RunStarted = Message<"espalier.v1.RunStarted"> & {
  * Use `create(RunStartedSchema)` to create a new message.
  */
 export const RunStartedSchema: GenMessage<RunStarted> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 12);
+  messageDesc(file_espalier_v1_events, 25);
 
 /**
  * @generated from message espalier.v1.Tree
@@ -587,7 +1187,7 @@ export type Tree = Message<"espalier.v1.Tree"> & {
  * Use `create(TreeSchema)` to create a new message.
  */
 export const TreeSchema: GenMessage<Tree> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 13);
+  messageDesc(file_espalier_v1_events, 26);
 
 /**
  * Empty digest: these servers serve nothing.
@@ -611,7 +1211,7 @@ export type ServedTree = Message<"espalier.v1.ServedTree"> & {
  * Use `create(ServedTreeSchema)` to create a new message.
  */
 export const ServedTreeSchema: GenMessage<ServedTree> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 14);
+  messageDesc(file_espalier_v1_events, 27);
 
 /**
  * @generated from message espalier.v1.RunTarget
@@ -633,9 +1233,11 @@ export type RunTarget = Message<"espalier.v1.RunTarget"> & {
  * Use `create(RunTargetSchema)` to create a new message.
  */
 export const RunTargetSchema: GenMessage<RunTarget> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 15);
+  messageDesc(file_espalier_v1_events, 28);
 
 /**
+ * A run waits for others that are in its way.
+ *
  * @generated from message espalier.v1.RunQueued
  */
 export type RunQueued = Message<"espalier.v1.RunQueued"> & {
@@ -645,9 +1247,16 @@ export type RunQueued = Message<"espalier.v1.RunQueued"> & {
   runId: string;
 
   /**
+   * Empty: no run of the site is in the way.
+   *
    * @generated from field: string blocking_run_id = 2;
    */
   blockingRunId: string;
+
+  /**
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
 };
 
 /**
@@ -655,9 +1264,11 @@ export type RunQueued = Message<"espalier.v1.RunQueued"> & {
  * Use `create(RunQueuedSchema)` to create a new message.
  */
 export const RunQueuedSchema: GenMessage<RunQueued> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 16);
+  messageDesc(file_espalier_v1_events, 29);
 
 /**
+ * A run waits until enough servers are capable of it, or a window opens.
+ *
  * @generated from message espalier.v1.RunDeferred
  */
 export type RunDeferred = Message<"espalier.v1.RunDeferred"> & {
@@ -682,9 +1293,11 @@ export type RunDeferred = Message<"espalier.v1.RunDeferred"> & {
  * Use `create(RunDeferredSchema)` to create a new message.
  */
 export const RunDeferredSchema: GenMessage<RunDeferred> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 17);
+  messageDesc(file_espalier_v1_events, 30);
 
 /**
+ * A run has ended before it started.
+ *
  * @generated from message espalier.v1.RunCancelled
  */
 export type RunCancelled = Message<"espalier.v1.RunCancelled"> & {
@@ -704,7 +1317,7 @@ export type RunCancelled = Message<"espalier.v1.RunCancelled"> & {
  * Use `create(RunCancelledSchema)` to create a new message.
  */
 export const RunCancelledSchema: GenMessage<RunCancelled> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 18);
+  messageDesc(file_espalier_v1_events, 31);
 
 /**
  * The scheduler has released what the run held.
@@ -728,9 +1341,859 @@ export type RunClosed = Message<"espalier.v1.RunClosed"> & {
  * Use `create(RunClosedSchema)` to create a new message.
  */
 export const RunClosedSchema: GenMessage<RunClosed> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 19);
+  messageDesc(file_espalier_v1_events, 32);
 
 /**
+ * A run holds what it needs: nobody else that conflicts with it may begin.
+ *
+ * @generated from message espalier.v1.ClaimTaken
+ */
+export type ClaimTaken = Message<"espalier.v1.ClaimTaken"> & {
+  /**
+   * @generated from field: string site = 1;
+   */
+  site: string;
+
+  /**
+   * @generated from field: string run_id = 2;
+   */
+  runId: string;
+
+  /**
+   * @generated from field: repeated string nodes = 3;
+   */
+  nodes: string[];
+
+  /**
+   * It changes the site's live version, so that no other that does may run.
+   *
+   * @generated from field: bool moves_live_version = 4;
+   */
+  movesLiveVersion: boolean;
+
+  /**
+   * Nobody asked for it: it gives way.
+   *
+   * @generated from field: bool automatic = 5;
+   */
+  automatic: boolean;
+};
+
+/**
+ * Describes the message espalier.v1.ClaimTaken.
+ * Use `create(ClaimTakenSchema)` to create a new message.
+ */
+export const ClaimTakenSchema: GenMessage<ClaimTaken> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 33);
+
+/**
+ * Takes the claim when everything before it in the queue that it conflicts with is over.
+ *
+ * @generated from message espalier.v1.ClaimQueued
+ */
+export type ClaimQueued = Message<"espalier.v1.ClaimQueued"> & {
+  /**
+   * @generated from field: string site = 1;
+   */
+  site: string;
+
+  /**
+   * @generated from field: string run_id = 2;
+   */
+  runId: string;
+
+  /**
+   * @generated from field: repeated string nodes = 3;
+   */
+  nodes: string[];
+
+  /**
+   * @generated from field: bool moves_live_version = 4;
+   */
+  movesLiveVersion: boolean;
+
+  /**
+   * @generated from field: bool automatic = 5;
+   */
+  automatic: boolean;
+
+  /**
+   * @generated from field: string blocking_run_id = 6;
+   */
+  blockingRunId: string;
+
+  /**
+   * Empty, or the run in whose place of the queue it comes.
+   *
+   * @generated from field: string replaced_run_id = 7;
+   */
+  replacedRunId: string;
+
+  /**
+   * What may replace it: its job, or its type where nobody's job it is.
+   *
+   * @generated from field: string kind = 8;
+   */
+  kind: string;
+};
+
+/**
+ * Describes the message espalier.v1.ClaimQueued.
+ * Use `create(ClaimQueuedSchema)` to create a new message.
+ */
+export const ClaimQueuedSchema: GenMessage<ClaimQueued> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 34);
+
+/**
+ * A run holds nothing any more.
+ *
+ * @generated from message espalier.v1.ClaimReleased
+ */
+export type ClaimReleased = Message<"espalier.v1.ClaimReleased"> & {
+  /**
+   * @generated from field: string site = 1;
+   */
+  site: string;
+
+  /**
+   * @generated from field: string run_id = 2;
+   */
+  runId: string;
+};
+
+/**
+ * Describes the message espalier.v1.ClaimReleased.
+ * Use `create(ClaimReleasedSchema)` to create a new message.
+ */
+export const ClaimReleasedSchema: GenMessage<ClaimReleased> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 35);
+
+/**
+ * A run goes out in waves.
+ *
+ * @generated from message espalier.v1.RolloutStarted
+ */
+export type RolloutStarted = Message<"espalier.v1.RolloutStarted"> & {
+  /**
+   * @generated from field: string run_id = 1;
+   */
+  runId: string;
+
+  /**
+   * @generated from field: string site = 2;
+   */
+  site: string;
+
+  /**
+   * @generated from field: repeated espalier.v1.RolloutWave waves = 3;
+   */
+  waves: RolloutWave[];
+
+  /**
+   * @generated from field: espalier.v1.Rollout policy = 4;
+   */
+  policy?: Rollout | undefined;
+};
+
+/**
+ * Describes the message espalier.v1.RolloutStarted.
+ * Use `create(RolloutStartedSchema)` to create a new message.
+ */
+export const RolloutStartedSchema: GenMessage<RolloutStarted> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 36);
+
+/**
+ * @generated from message espalier.v1.RolloutWave
+ */
+export type RolloutWave = Message<"espalier.v1.RolloutWave"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: repeated string nodes = 2;
+   */
+  nodes: string[];
+};
+
+/**
+ * Describes the message espalier.v1.RolloutWave.
+ * Use `create(RolloutWaveSchema)` to create a new message.
+ */
+export const RolloutWaveSchema: GenMessage<RolloutWave> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 37);
+
+/**
+ * The wave's run is asked for. The wave after the last makes the tree the site's live version.
+ *
+ * @generated from message espalier.v1.WaveStarted
+ */
+export type WaveStarted = Message<"espalier.v1.WaveStarted"> & {
+  /**
+   * @generated from field: string run_id = 1;
+   */
+  runId: string;
+
+  /**
+   * Counted from 1.
+   *
+   * @generated from field: uint32 wave = 2;
+   */
+  wave: number;
+
+  /**
+   * @generated from field: string wave_run_id = 3;
+   */
+  waveRunId: string;
+};
+
+/**
+ * Describes the message espalier.v1.WaveStarted.
+ * Use `create(WaveStartedSchema)` to create a new message.
+ */
+export const WaveStartedSchema: GenMessage<WaveStarted> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 38);
+
+/**
+ * The wave's servers have switched and are watched.
+ *
+ * @generated from message espalier.v1.WaveSoaking
+ */
+export type WaveSoaking = Message<"espalier.v1.WaveSoaking"> & {
+  /**
+   * @generated from field: string run_id = 1;
+   */
+  runId: string;
+
+  /**
+   * @generated from field: uint32 wave = 2;
+   */
+  wave: number;
+
+  /**
+   * @generated from field: int64 until_ms = 3;
+   */
+  untilMs: bigint;
+
+  /**
+   * What the first wave has distributed.
+   *
+   * @generated from field: espalier.v1.Tree tree = 4;
+   */
+  tree?: Tree | undefined;
+
+  /**
+   * @generated from field: uint32 switched = 5;
+   */
+  switched: number;
+
+  /**
+   * @generated from field: uint32 servers = 6;
+   */
+  servers: number;
+};
+
+/**
+ * Describes the message espalier.v1.WaveSoaking.
+ * Use `create(WaveSoakingSchema)` to create a new message.
+ */
+export const WaveSoakingSchema: GenMessage<WaveSoaking> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 39);
+
+/**
+ * A wave has succeeded, and was quiet for its soak time.
+ *
+ * @generated from message espalier.v1.WavePassed
+ */
+export type WavePassed = Message<"espalier.v1.WavePassed"> & {
+  /**
+   * @generated from field: string run_id = 1;
+   */
+  runId: string;
+
+  /**
+   * @generated from field: uint32 wave = 2;
+   */
+  wave: number;
+};
+
+/**
+ * Describes the message espalier.v1.WavePassed.
+ * Use `create(WavePassedSchema)` to create a new message.
+ */
+export const WavePassedSchema: GenMessage<WavePassed> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 40);
+
+/**
+ * Its run, if it has not committed yet, is aborted.
+ *
+ * @generated from message espalier.v1.WaveFailed
+ */
+export type WaveFailed = Message<"espalier.v1.WaveFailed"> & {
+  /**
+   * @generated from field: string run_id = 1;
+   */
+  runId: string;
+
+  /**
+   * @generated from field: uint32 wave = 2;
+   */
+  wave: number;
+
+  /**
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: string wave_run_id = 4;
+   */
+  waveRunId: string;
+};
+
+/**
+ * Describes the message espalier.v1.WaveFailed.
+ * Use `create(WaveFailedSchema)` to create a new message.
+ */
+export const WaveFailedSchema: GenMessage<WaveFailed> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 41);
+
+/**
+ * No further wave begins until somebody promotes it.
+ *
+ * @generated from message espalier.v1.RolloutPaused
+ */
+export type RolloutPaused = Message<"espalier.v1.RolloutPaused"> & {
+  /**
+   * @generated from field: string run_id = 1;
+   */
+  runId: string;
+};
+
+/**
+ * Describes the message espalier.v1.RolloutPaused.
+ * Use `create(RolloutPausedSchema)` to create a new message.
+ */
+export const RolloutPausedSchema: GenMessage<RolloutPaused> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 42);
+
+/**
+ * It goes on: paused before, waiting for a promotion, or soaking.
+ *
+ * @generated from message espalier.v1.RolloutPromoted
+ */
+export type RolloutPromoted = Message<"espalier.v1.RolloutPromoted"> & {
+  /**
+   * @generated from field: string run_id = 1;
+   */
+  runId: string;
+};
+
+/**
+ * Describes the message espalier.v1.RolloutPromoted.
+ * Use `create(RolloutPromotedSchema)` to create a new message.
+ */
+export const RolloutPromotedSchema: GenMessage<RolloutPromoted> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 43);
+
+/**
+ * Servers of waves go back to what is live.
+ *
+ * @generated from message espalier.v1.RolloutRolledBack
+ */
+export type RolloutRolledBack = Message<"espalier.v1.RolloutRolledBack"> & {
+  /**
+   * @generated from field: string run_id = 1;
+   */
+  runId: string;
+
+  /**
+   * @generated from field: string repair_run_id = 2;
+   */
+  repairRunId: string;
+
+  /**
+   * @generated from field: repeated string nodes = 3;
+   */
+  nodes: string[];
+};
+
+/**
+ * Describes the message espalier.v1.RolloutRolledBack.
+ * Use `create(RolloutRolledBackSchema)` to create a new message.
+ */
+export const RolloutRolledBackSchema: GenMessage<RolloutRolledBack> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 44);
+
+/**
+ * All waves are over, in one way or the other.
+ *
+ * @generated from message espalier.v1.RolloutEnded
+ */
+export type RolloutEnded = Message<"espalier.v1.RolloutEnded"> & {
+  /**
+   * @generated from field: string run_id = 1;
+   */
+  runId: string;
+
+  /**
+   * @generated from field: string site = 2;
+   */
+  site: string;
+
+  /**
+   * completed, partial, failed or aborted.
+   *
+   * @generated from field: string status = 3;
+   */
+  status: string;
+
+  /**
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * @generated from field: uint64 duration_ms = 5;
+   */
+  durationMs: bigint;
+};
+
+/**
+ * Describes the message espalier.v1.RolloutEnded.
+ * Use `create(RolloutEndedSchema)` to create a new message.
+ */
+export const RolloutEndedSchema: GenMessage<RolloutEnded> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 45);
+
+/**
+ * A definition; runs refer to a version of it.
+ *
+ * @generated from message espalier.v1.JobSpec
+ */
+export type JobSpec = Message<"espalier.v1.JobSpec"> & {
+  /**
+   * @generated from field: string site = 1;
+   */
+  site: string;
+
+  /**
+   * @generated from field: espalier.v1.JobType type = 2;
+   */
+  type: JobType;
+
+  /**
+   * Of the site; none: all.
+   *
+   * @generated from field: repeated string groups = 3;
+   */
+  groups: string[];
+
+  /**
+   * Before the site's: the first match wins.
+   *
+   * @generated from field: repeated espalier.v1.FilterRule filters = 4;
+   */
+  filters: FilterRule[];
+
+  /**
+   * As in RequestRun.
+   *
+   * @generated from field: string to = 5;
+   */
+  to: string;
+
+  /**
+   * @generated from field: repeated string paths = 6;
+   */
+  paths: string[];
+
+  /**
+   * @generated from field: repeated string nodes = 7;
+   */
+  nodes: string[];
+
+  /**
+   * @generated from field: uint32 server_count = 8;
+   */
+  serverCount: number;
+
+  /**
+   * @generated from field: espalier.v1.CommitPolicy commit = 9;
+   */
+  commit?: CommitPolicy | undefined;
+
+  /**
+   * @generated from field: repeated espalier.v1.JobTrigger triggers = 10;
+   */
+  triggers: JobTrigger[];
+
+  /**
+   * @generated from field: espalier.v1.RunPolicies policies = 11;
+   */
+  policies?: RunPolicies | undefined;
+
+  /**
+   * In these the job does not begin.
+   *
+   * @generated from field: repeated espalier.v1.TimeWindow blackouts = 12;
+   */
+  blackouts: TimeWindow[];
+
+  /**
+   * What comes due in a blackout is left out; otherwise it begins once when the blackout ends.
+   *
+   * @generated from field: bool skip_in_blackout = 13;
+   */
+  skipInBlackout: boolean;
+
+  /**
+   * What could not begin within this time after it was due is left out; 0: ten minutes.
+   *
+   * @generated from field: uint64 start_within_ms = 14;
+   */
+  startWithinMs: bigint;
+};
+
+/**
+ * Describes the message espalier.v1.JobSpec.
+ * Use `create(JobSpecSchema)` to create a new message.
+ */
+export const JobSpecSchema: GenMessage<JobSpec> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 46);
+
+/**
+ * @generated from message espalier.v1.JobTrigger
+ */
+export type JobTrigger = Message<"espalier.v1.JobTrigger"> & {
+  /**
+   * @generated from oneof espalier.v1.JobTrigger.trigger
+   */
+  trigger: {
+    /**
+     * @generated from field: espalier.v1.AtTrigger at = 1;
+     */
+    value: AtTrigger;
+    case: "at";
+  } | {
+    /**
+     * @generated from field: espalier.v1.CronTrigger cron = 2;
+     */
+    value: CronTrigger;
+    case: "cron";
+  } | {
+    /**
+     * @generated from field: espalier.v1.StagingTrigger staging = 3;
+     */
+    value: StagingTrigger;
+    case: "staging";
+  } | {
+    /**
+     * @generated from field: espalier.v1.AfterTrigger after = 4;
+     */
+    value: AfterTrigger;
+    case: "after";
+  } | {
+    /**
+     * @generated from field: espalier.v1.OutsideEventTrigger event = 5;
+     */
+    value: OutsideEventTrigger;
+    case: "event";
+  } | {
+    /**
+     * @generated from field: espalier.v1.LoadBalancerTrigger load_balancer = 6;
+     */
+    value: LoadBalancerTrigger;
+    case: "loadBalancer";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message espalier.v1.JobTrigger.
+ * Use `create(JobTriggerSchema)` to create a new message.
+ */
+export const JobTriggerSchema: GenMessage<JobTrigger> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 47);
+
+/**
+ * @generated from message espalier.v1.AtTrigger
+ */
+export type AtTrigger = Message<"espalier.v1.AtTrigger"> & {
+  /**
+   * @generated from field: int64 at_ms = 1;
+   */
+  atMs: bigint;
+};
+
+/**
+ * Describes the message espalier.v1.AtTrigger.
+ * Use `create(AtTriggerSchema)` to create a new message.
+ */
+export const AtTriggerSchema: GenMessage<AtTrigger> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 48);
+
+/**
+ * @generated from message espalier.v1.CronTrigger
+ */
+export type CronTrigger = Message<"espalier.v1.CronTrigger"> & {
+  /**
+   * @generated from field: string expression = 1;
+   */
+  expression: string;
+
+  /**
+   * IANA name; empty: UTC.
+   *
+   * @generated from field: string time_zone = 2;
+   */
+  timeZone: string;
+};
+
+/**
+ * Describes the message espalier.v1.CronTrigger.
+ * Use `create(CronTriggerSchema)` to create a new message.
+ */
+export const CronTriggerSchema: GenMessage<CronTrigger> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 49);
+
+/**
+ * The site's staging directory has changed, and then been quiet for so long.
+ *
+ * @generated from message espalier.v1.StagingTrigger
+ */
+export type StagingTrigger = Message<"espalier.v1.StagingTrigger"> & {
+  /**
+   * 0: 2 s.
+   *
+   * @generated from field: uint64 quiet_ms = 1;
+   */
+  quietMs: bigint;
+};
+
+/**
+ * Describes the message espalier.v1.StagingTrigger.
+ * Use `create(StagingTriggerSchema)` to create a new message.
+ */
+export const StagingTriggerSchema: GenMessage<StagingTrigger> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 50);
+
+/**
+ * A run of another job has ended.
+ *
+ * @generated from message espalier.v1.AfterTrigger
+ */
+export type AfterTrigger = Message<"espalier.v1.AfterTrigger"> & {
+  /**
+   * @generated from field: string job = 1;
+   */
+  job: string;
+
+  /**
+   * completed, partial, failed, aborted; none: completed.
+   *
+   * @generated from field: repeated string statuses = 2;
+   */
+  statuses: string[];
+};
+
+/**
+ * Describes the message espalier.v1.AfterTrigger.
+ * Use `create(AfterTriggerSchema)` to create a new message.
+ */
+export const AfterTriggerSchema: GenMessage<AfterTrigger> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 51);
+
+/**
+ * An event from outside, by NATS or by webhook.
+ *
+ * @generated from message espalier.v1.OutsideEventTrigger
+ */
+export type OutsideEventTrigger = Message<"espalier.v1.OutsideEventTrigger"> & {
+  /**
+   * Its type must be this, or begin with it if it ends with `*`; empty: every one sent to the job.
+   *
+   * @generated from field: string type = 1;
+   */
+  type: string;
+};
+
+/**
+ * Describes the message espalier.v1.OutsideEventTrigger.
+ * Use `create(OutsideEventTriggerSchema)` to create a new message.
+ */
+export const OutsideEventTriggerSchema: GenMessage<OutsideEventTrigger> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 52);
+
+/**
+ * A load balancer may ask for the job, and name paths, servers and their number.
+ *
+ * @generated from message espalier.v1.LoadBalancerTrigger
+ */
+export type LoadBalancerTrigger = Message<"espalier.v1.LoadBalancerTrigger"> & {
+};
+
+/**
+ * Describes the message espalier.v1.LoadBalancerTrigger.
+ * Use `create(LoadBalancerTriggerSchema)` to create a new message.
+ */
+export const LoadBalancerTriggerSchema: GenMessage<LoadBalancerTrigger> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 53);
+
+/**
+ * A job definition exists: what runs, where, and when.
+ *
+ * @generated from message espalier.v1.JobCreated
+ */
+export type JobCreated = Message<"espalier.v1.JobCreated"> & {
+  /**
+   * @generated from field: string job = 1;
+   */
+  job: string;
+
+  /**
+   * @generated from field: espalier.v1.JobSpec spec = 2;
+   */
+  spec?: JobSpec | undefined;
+};
+
+/**
+ * Describes the message espalier.v1.JobCreated.
+ * Use `create(JobCreatedSchema)` to create a new message.
+ */
+export const JobCreatedSchema: GenMessage<JobCreated> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 54);
+
+/**
+ * A job has a new version of its definition; runs refer to one version.
+ *
+ * @generated from message espalier.v1.JobEdited
+ */
+export type JobEdited = Message<"espalier.v1.JobEdited"> & {
+  /**
+   * @generated from field: string job = 1;
+   */
+  job: string;
+
+  /**
+   * @generated from field: uint64 job_version = 2;
+   */
+  jobVersion: bigint;
+
+  /**
+   * @generated from field: espalier.v1.JobSpec spec = 3;
+   */
+  spec?: JobSpec | undefined;
+};
+
+/**
+ * Describes the message espalier.v1.JobEdited.
+ * Use `create(JobEditedSchema)` to create a new message.
+ */
+export const JobEditedSchema: GenMessage<JobEdited> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 55);
+
+/**
+ * A job does not begin runs by itself until it is resumed.
+ *
+ * @generated from message espalier.v1.JobPaused
+ */
+export type JobPaused = Message<"espalier.v1.JobPaused"> & {
+  /**
+   * @generated from field: string job = 1;
+   */
+  job: string;
+};
+
+/**
+ * Describes the message espalier.v1.JobPaused.
+ * Use `create(JobPausedSchema)` to create a new message.
+ */
+export const JobPausedSchema: GenMessage<JobPaused> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 56);
+
+/**
+ * A job begins runs by itself again.
+ *
+ * @generated from message espalier.v1.JobResumed
+ */
+export type JobResumed = Message<"espalier.v1.JobResumed"> & {
+  /**
+   * @generated from field: string job = 1;
+   */
+  job: string;
+};
+
+/**
+ * Describes the message espalier.v1.JobResumed.
+ * Use `create(JobResumedSchema)` to create a new message.
+ */
+export const JobResumedSchema: GenMessage<JobResumed> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 57);
+
+/**
+ * A job is gone; its runs stay.
+ *
+ * @generated from message espalier.v1.JobDeleted
+ */
+export type JobDeleted = Message<"espalier.v1.JobDeleted"> & {
+  /**
+   * @generated from field: string job = 1;
+   */
+  job: string;
+};
+
+/**
+ * Describes the message espalier.v1.JobDeleted.
+ * Use `create(JobDeletedSchema)` to create a new message.
+ */
+export const JobDeletedSchema: GenMessage<JobDeleted> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 58);
+
+/**
+ * An occurrence that was due and did not begin.
+ *
+ * @generated from message espalier.v1.JobOccurrenceSkipped
+ */
+export type JobOccurrenceSkipped = Message<"espalier.v1.JobOccurrenceSkipped"> & {
+  /**
+   * @generated from field: string job = 1;
+   */
+  job: string;
+
+  /**
+   * @generated from field: uint64 job_version = 2;
+   */
+  jobVersion: bigint;
+
+  /**
+   * @generated from field: int64 due_at_ms = 3;
+   */
+  dueAtMs: bigint;
+
+  /**
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * And so did not all others that were due until then.
+   *
+   * @generated from field: int64 until_ms = 5;
+   */
+  untilMs: bigint;
+};
+
+/**
+ * Describes the message espalier.v1.JobOccurrenceSkipped.
+ * Use `create(JobOccurrenceSkippedSchema)` to create a new message.
+ */
+export const JobOccurrenceSkippedSchema: GenMessage<JobOccurrenceSkipped> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 59);
+
+/**
+ * What a run changes, against what is live: counts, bytes, and both trees.
+ *
  * @generated from message espalier.v1.ChangeSetComputed
  */
 export type ChangeSetComputed = Message<"espalier.v1.ChangeSetComputed"> & {
@@ -802,7 +2265,7 @@ export type ChangeSetComputed = Message<"espalier.v1.ChangeSetComputed"> & {
  * Use `create(ChangeSetComputedSchema)` to create a new message.
  */
 export const ChangeSetComputedSchema: GenMessage<ChangeSetComputed> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 20);
+  messageDesc(file_espalier_v1_events, 60);
 
 /**
  * @generated from message espalier.v1.ChangeCounts
@@ -849,9 +2312,11 @@ export type ChangeCounts = Message<"espalier.v1.ChangeCounts"> & {
  * Use `create(ChangeCountsSchema)` to create a new message.
  */
 export const ChangeCountsSchema: GenMessage<ChangeCounts> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 21);
+  messageDesc(file_espalier_v1_events, 61);
 
 /**
+ * What a run changes cannot be computed; the run fails.
+ *
  * @generated from message espalier.v1.ChangeSetFailed
  */
 export type ChangeSetFailed = Message<"espalier.v1.ChangeSetFailed"> & {
@@ -876,9 +2341,11 @@ export type ChangeSetFailed = Message<"espalier.v1.ChangeSetFailed"> & {
  * Use `create(ChangeSetFailedSchema)` to create a new message.
  */
 export const ChangeSetFailedSchema: GenMessage<ChangeSetFailed> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 22);
+  messageDesc(file_espalier_v1_events, 62);
 
 /**
+ * A signed assignment exists and is numbered; leaders can pull it by its digest.
+ *
  * @generated from message espalier.v1.AssignmentBuilt
  */
 export type AssignmentBuilt = Message<"espalier.v1.AssignmentBuilt"> & {
@@ -975,9 +2442,11 @@ export type AssignmentBuilt = Message<"espalier.v1.AssignmentBuilt"> & {
  * Use `create(AssignmentBuiltSchema)` to create a new message.
  */
 export const AssignmentBuiltSchema: GenMessage<AssignmentBuilt> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 23);
+  messageDesc(file_espalier_v1_events, 63);
 
 /**
+ * An assignment cannot be built; the run fails.
+ *
  * @generated from message espalier.v1.AssignmentFailed
  */
 export type AssignmentFailed = Message<"espalier.v1.AssignmentFailed"> & {
@@ -1002,9 +2471,11 @@ export type AssignmentFailed = Message<"espalier.v1.AssignmentFailed"> & {
  * Use `create(AssignmentFailedSchema)` to create a new message.
  */
 export const AssignmentFailedSchema: GenMessage<AssignmentFailed> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 24);
+  messageDesc(file_espalier_v1_events, 64);
 
 /**
+ * Which leaders receive an assignment, in which order or from whom.
+ *
  * @generated from message espalier.v1.DistributionPlanned
  */
 export type DistributionPlanned = Message<"espalier.v1.DistributionPlanned"> & {
@@ -1036,7 +2507,7 @@ export type DistributionPlanned = Message<"espalier.v1.DistributionPlanned"> & {
  * Use `create(DistributionPlannedSchema)` to create a new message.
  */
 export const DistributionPlannedSchema: GenMessage<DistributionPlanned> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 25);
+  messageDesc(file_espalier_v1_events, 65);
 
 /**
  * `nodes` are the members of the segment that the assignment is for.
@@ -1077,7 +2548,7 @@ export type PlannedLeader = Message<"espalier.v1.PlannedLeader"> & {
  * Use `create(PlannedLeaderSchema)` to create a new message.
  */
 export const PlannedLeaderSchema: GenMessage<PlannedLeader> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 26);
+  messageDesc(file_espalier_v1_events, 66);
 
 /**
  * "origin" or segments, best first; the origin is always the last resort.
@@ -1096,9 +2567,11 @@ export type PlannedStripe = Message<"espalier.v1.PlannedStripe"> & {
  * Use `create(PlannedStripeSchema)` to create a new message.
  */
 export const PlannedStripeSchema: GenMessage<PlannedStripe> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 27);
+  messageDesc(file_espalier_v1_events, 67);
 
 /**
+ * A leader was told to pull an assignment, and from where.
+ *
  * @generated from message espalier.v1.LeaderNotified
  */
 export type LeaderNotified = Message<"espalier.v1.LeaderNotified"> & {
@@ -1133,9 +2606,11 @@ export type LeaderNotified = Message<"espalier.v1.LeaderNotified"> & {
  * Use `create(LeaderNotifiedSchema)` to create a new message.
  */
 export const LeaderNotifiedSchema: GenMessage<LeaderNotified> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 28);
+  messageDesc(file_espalier_v1_events, 68);
 
 /**
+ * A leader has an assignment completely, verified block by block.
+ *
  * @generated from message espalier.v1.LeaderReceived
  */
 export type LeaderReceived = Message<"espalier.v1.LeaderReceived"> & {
@@ -1190,9 +2665,11 @@ export type LeaderReceived = Message<"espalier.v1.LeaderReceived"> & {
  * Use `create(LeaderReceivedSchema)` to create a new message.
  */
 export const LeaderReceivedSchema: GenMessage<LeaderReceived> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 29);
+  messageDesc(file_espalier_v1_events, 69);
 
 /**
+ * A leader does not answer, or cannot receive.
+ *
  * @generated from message espalier.v1.LeaderFailed
  */
 export type LeaderFailed = Message<"espalier.v1.LeaderFailed"> & {
@@ -1227,9 +2704,11 @@ export type LeaderFailed = Message<"espalier.v1.LeaderFailed"> & {
  * Use `create(LeaderFailedSchema)` to create a new message.
  */
 export const LeaderFailedSchema: GenMessage<LeaderFailed> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 30);
+  messageDesc(file_espalier_v1_events, 70);
 
 /**
+ * Every leader of an assignment has received it or failed.
+ *
  * @generated from message espalier.v1.DistributionCompleted
  */
 export type DistributionCompleted = Message<"espalier.v1.DistributionCompleted"> & {
@@ -1249,9 +2728,11 @@ export type DistributionCompleted = Message<"espalier.v1.DistributionCompleted">
  * Use `create(DistributionCompletedSchema)` to create a new message.
  */
 export const DistributionCompletedSchema: GenMessage<DistributionCompleted> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 31);
+  messageDesc(file_espalier_v1_events, 71);
 
 /**
+ * A segment's leader has reported who prepared the new version beside the live one.
+ *
  * @generated from message espalier.v1.SegmentPrepared
  */
 export type SegmentPrepared = Message<"espalier.v1.SegmentPrepared"> & {
@@ -1286,9 +2767,11 @@ export type SegmentPrepared = Message<"espalier.v1.SegmentPrepared"> & {
  * Use `create(SegmentPreparedSchema)` to create a new message.
  */
 export const SegmentPreparedSchema: GenMessage<SegmentPrepared> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 32);
+  messageDesc(file_espalier_v1_events, 72);
 
 /**
+ * A segment's leader has reported who serves the new version.
+ *
  * @generated from message espalier.v1.SegmentSwitched
  */
 export type SegmentSwitched = Message<"espalier.v1.SegmentSwitched"> & {
@@ -1323,7 +2806,7 @@ export type SegmentSwitched = Message<"espalier.v1.SegmentSwitched"> & {
  * Use `create(SegmentSwitchedSchema)` to create a new message.
  */
 export const SegmentSwitchedSchema: GenMessage<SegmentSwitched> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 33);
+  messageDesc(file_espalier_v1_events, 73);
 
 /**
  * @generated from message espalier.v1.SegmentBytes
@@ -1350,9 +2833,11 @@ export type SegmentBytes = Message<"espalier.v1.SegmentBytes"> & {
  * Use `create(SegmentBytesSchema)` to create a new message.
  */
 export const SegmentBytesSchema: GenMessage<SegmentBytes> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 34);
+  messageDesc(file_espalier_v1_events, 74);
 
 /**
+ * The run goes live: the prepared servers, frozen, and the moment to switch.
+ *
  * @generated from message espalier.v1.CommitIssued
  */
 export type CommitIssued = Message<"espalier.v1.CommitIssued"> & {
@@ -1399,9 +2884,11 @@ export type CommitIssued = Message<"espalier.v1.CommitIssued"> & {
  * Use `create(CommitIssuedSchema)` to create a new message.
  */
 export const CommitIssuedSchema: GenMessage<CommitIssued> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 35);
+  messageDesc(file_espalier_v1_events, 75);
 
 /**
+ * Every targeted server switched.
+ *
  * @generated from message espalier.v1.RunCompleted
  */
 export type RunCompleted = Message<"espalier.v1.RunCompleted"> & {
@@ -1431,9 +2918,11 @@ export type RunCompleted = Message<"espalier.v1.RunCompleted"> & {
  * Use `create(RunCompletedSchema)` to create a new message.
  */
 export const RunCompletedSchema: GenMessage<RunCompleted> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 36);
+  messageDesc(file_espalier_v1_events, 76);
 
 /**
+ * Some targeted servers switched, others missed it and are stale.
+ *
  * @generated from message espalier.v1.RunPartiallyCompleted
  */
 export type RunPartiallyCompleted = Message<"espalier.v1.RunPartiallyCompleted"> & {
@@ -1463,9 +2952,11 @@ export type RunPartiallyCompleted = Message<"espalier.v1.RunPartiallyCompleted">
  * Use `create(RunPartiallyCompletedSchema)` to create a new message.
  */
 export const RunPartiallyCompletedSchema: GenMessage<RunPartiallyCompleted> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 37);
+  messageDesc(file_espalier_v1_events, 77);
 
 /**
+ * No server switched.
+ *
  * @generated from message espalier.v1.RunFailed
  */
 export type RunFailed = Message<"espalier.v1.RunFailed"> & {
@@ -1500,7 +2991,7 @@ export type RunFailed = Message<"espalier.v1.RunFailed"> & {
  * Use `create(RunFailedSchema)` to create a new message.
  */
 export const RunFailedSchema: GenMessage<RunFailed> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 38);
+  messageDesc(file_espalier_v1_events, 78);
 
 /**
  * Somebody wants a run with GO_LIVE_MANUAL to go live.
@@ -1524,7 +3015,7 @@ export type GoLiveApproved = Message<"espalier.v1.GoLiveApproved"> & {
  * Use `create(GoLiveApprovedSchema)` to create a new message.
  */
 export const GoLiveApprovedSchema: GenMessage<GoLiveApproved> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 39);
+  messageDesc(file_espalier_v1_events, 79);
 
 /**
  * Ended before its commit: no server switches.
@@ -1558,9 +3049,11 @@ export type RunAborted = Message<"espalier.v1.RunAborted"> & {
  * Use `create(RunAbortedSchema)` to create a new message.
  */
 export const RunAbortedSchema: GenMessage<RunAborted> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 40);
+  messageDesc(file_espalier_v1_events, 80);
 
 /**
+ * What a site has live, by the word of the control plane: the base of the next delta.
+ *
  * @generated from message espalier.v1.ShadowMoved
  */
 export type ShadowMoved = Message<"espalier.v1.ShadowMoved"> & {
@@ -1595,9 +3088,11 @@ export type ShadowMoved = Message<"espalier.v1.ShadowMoved"> & {
  * Use `create(ShadowMovedSchema)` to create a new message.
  */
 export const ShadowMovedSchema: GenMessage<ShadowMoved> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 41);
+  messageDesc(file_espalier_v1_events, 81);
 
 /**
+ * The record of one assignment: number, run, digests; no content.
+ *
  * @generated from message espalier.v1.SnapshotRecorded
  */
 export type SnapshotRecorded = Message<"espalier.v1.SnapshotRecorded"> & {
@@ -1642,9 +3137,11 @@ export type SnapshotRecorded = Message<"espalier.v1.SnapshotRecorded"> & {
  * Use `create(SnapshotRecordedSchema)` to create a new message.
  */
 export const SnapshotRecordedSchema: GenMessage<SnapshotRecorded> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 42);
+  messageDesc(file_espalier_v1_events, 82);
 
 /**
+ * A complete safe version of a site, kept until it is deleted or makes room.
+ *
  * @generated from message espalier.v1.CheckpointCreated
  */
 export type CheckpointCreated = Message<"espalier.v1.CheckpointCreated"> & {
@@ -1686,7 +3183,7 @@ export type CheckpointCreated = Message<"espalier.v1.CheckpointCreated"> & {
  * Use `create(CheckpointCreatedSchema)` to create a new message.
  */
 export const CheckpointCreatedSchema: GenMessage<CheckpointCreated> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 43);
+  messageDesc(file_espalier_v1_events, 83);
 
 /**
  * A pinned checkpoint is never deleted to make room for another.
@@ -1715,9 +3212,11 @@ export type CheckpointPinned = Message<"espalier.v1.CheckpointPinned"> & {
  * Use `create(CheckpointPinnedSchema)` to create a new message.
  */
 export const CheckpointPinnedSchema: GenMessage<CheckpointPinned> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 44);
+  messageDesc(file_espalier_v1_events, 84);
 
 /**
+ * A checkpoint is gone; its content may be collected.
+ *
  * @generated from message espalier.v1.CheckpointDeleted
  */
 export type CheckpointDeleted = Message<"espalier.v1.CheckpointDeleted"> & {
@@ -1742,7 +3241,147 @@ export type CheckpointDeleted = Message<"espalier.v1.CheckpointDeleted"> & {
  * Use `create(CheckpointDeletedSchema)` to create a new message.
  */
 export const CheckpointDeletedSchema: GenMessage<CheckpointDeleted> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_events, 45);
+  messageDesc(file_espalier_v1_events, 85);
+
+/**
+ * Events are posted to a URL from here on; registered again, it has other settings.
+ *
+ * @generated from message espalier.v1.WebhookRegistered
+ */
+export type WebhookRegistered = Message<"espalier.v1.WebhookRegistered"> & {
+  /**
+   * @generated from field: string webhook = 1;
+   */
+  webhook: string;
+
+  /**
+   * @generated from field: string url = 2;
+   */
+  url: string;
+
+  /**
+   * @generated from field: repeated string types = 3;
+   */
+  types: string[];
+
+  /**
+   * @generated from field: repeated string sites = 4;
+   */
+  sites: string[];
+
+  /**
+   * @generated from field: string format = 5;
+   */
+  format: string;
+};
+
+/**
+ * Describes the message espalier.v1.WebhookRegistered.
+ * Use `create(WebhookRegisteredSchema)` to create a new message.
+ */
+export const WebhookRegisteredSchema: GenMessage<WebhookRegistered> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 86);
+
+/**
+ * Nothing is posted any more: its receiver is gone (HTTP 410), or somebody wants it so.
+ *
+ * @generated from message espalier.v1.WebhookDisabled
+ */
+export type WebhookDisabled = Message<"espalier.v1.WebhookDisabled"> & {
+  /**
+   * @generated from field: string webhook = 1;
+   */
+  webhook: string;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message espalier.v1.WebhookDisabled.
+ * Use `create(WebhookDisabledSchema)` to create a new message.
+ */
+export const WebhookDisabledSchema: GenMessage<WebhookDisabled> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 87);
+
+/**
+ * Posted again, beginning with what waited.
+ *
+ * @generated from message espalier.v1.WebhookEnabled
+ */
+export type WebhookEnabled = Message<"espalier.v1.WebhookEnabled"> & {
+  /**
+   * @generated from field: string webhook = 1;
+   */
+  webhook: string;
+};
+
+/**
+ * Describes the message espalier.v1.WebhookEnabled.
+ * Use `create(WebhookEnabledSchema)` to create a new message.
+ */
+export const WebhookEnabledSchema: GenMessage<WebhookEnabled> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 88);
+
+/**
+ * It is forgotten, with all that waited.
+ *
+ * @generated from message espalier.v1.WebhookDeleted
+ */
+export type WebhookDeleted = Message<"espalier.v1.WebhookDeleted"> & {
+  /**
+   * @generated from field: string webhook = 1;
+   */
+  webhook: string;
+};
+
+/**
+ * Describes the message espalier.v1.WebhookDeleted.
+ * Use `create(WebhookDeletedSchema)` to create a new message.
+ */
+export const WebhookDeletedSchema: GenMessage<WebhookDeleted> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 89);
+
+/**
+ * An event was given up after its last attempt; `webhook resend` posts it again.
+ *
+ * @generated from message espalier.v1.WebhookDeliveryFailed
+ */
+export type WebhookDeliveryFailed = Message<"espalier.v1.WebhookDeliveryFailed"> & {
+  /**
+   * @generated from field: string webhook = 1;
+   */
+  webhook: string;
+
+  /**
+   * @generated from field: string event_id = 2;
+   */
+  eventId: string;
+
+  /**
+   * @generated from field: uint64 event_sequence = 3;
+   */
+  eventSequence: bigint;
+
+  /**
+   * @generated from field: uint32 attempts = 4;
+   */
+  attempts: number;
+
+  /**
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message espalier.v1.WebhookDeliveryFailed.
+ * Use `create(WebhookDeliveryFailedSchema)` to create a new message.
+ */
+export const WebhookDeliveryFailedSchema: GenMessage<WebhookDeliveryFailed> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_events, 90);
 
 /**
  * @generated from enum espalier.v1.GoLive
@@ -1785,4 +3424,115 @@ export enum GoLive {
  */
 export const GoLiveSchema: GenEnum<GoLive> = /*@__PURE__*/
   enumDesc(file_espalier_v1_events, 0);
+
+/**
+ * @generated from enum espalier.v1.LeaderOrder
+ */
+export enum LeaderOrder {
+  /**
+   * @generated from enum value: LEADER_ORDER_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * Fastest first, then location.
+   *
+   * @generated from enum value: LEADER_ORDER_CPU = 1;
+   */
+  CPU = 1,
+
+  /**
+   * Nearest to the origin first, by the measured round trip.
+   *
+   * @generated from enum value: LEADER_ORDER_DISTANCE = 2;
+   */
+  DISTANCE = 2,
+
+  /**
+   * Those that failed least first.
+   *
+   * @generated from enum value: LEADER_ORDER_RELIABILITY = 3;
+   */
+  RELIABILITY = 3,
+}
+
+/**
+ * Describes the enum espalier.v1.LeaderOrder.
+ */
+export const LeaderOrderSchema: GenEnum<LeaderOrder> = /*@__PURE__*/
+  enumDesc(file_espalier_v1_events, 1);
+
+/**
+ * What a run does that finds another one on one of its servers.
+ *
+ * @generated from enum espalier.v1.ConflictPolicy
+ */
+export enum ConflictPolicy {
+  /**
+   * Refuse, if somebody asks for the run; queue, if a job does.
+   *
+   * @generated from enum value: CONFLICT_POLICY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * @generated from enum value: CONFLICT_POLICY_QUEUE = 1;
+   */
+  QUEUE = 1,
+
+  /**
+   * @generated from enum value: CONFLICT_POLICY_CANCEL = 2;
+   */
+  CANCEL = 2,
+
+  /**
+   * It takes the place of those of its kind that wait already.
+   *
+   * @generated from enum value: CONFLICT_POLICY_REPLACE = 3;
+   */
+  REPLACE = 3,
+
+  /**
+   * @generated from enum value: CONFLICT_POLICY_REFUSE = 4;
+   */
+  REFUSE = 4,
+}
+
+/**
+ * Describes the enum espalier.v1.ConflictPolicy.
+ */
+export const ConflictPolicySchema: GenEnum<ConflictPolicy> = /*@__PURE__*/
+  enumDesc(file_espalier_v1_events, 2);
+
+/**
+ * Where groups have maintenance windows.
+ *
+ * @generated from enum espalier.v1.WindowPolicy
+ */
+export enum WindowPolicy {
+  /**
+   * The run waits until the windows of all its groups are open.
+   *
+   * @generated from enum value: WINDOW_POLICY_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED = 0,
+
+  /**
+   * The run begins at once; servers switch when the windows are open.
+   *
+   * @generated from enum value: WINDOW_POLICY_ACTIVATE = 1;
+   */
+  ACTIVATE = 1,
+
+  /**
+   * @generated from enum value: WINDOW_POLICY_IGNORE = 2;
+   */
+  IGNORE = 2,
+}
+
+/**
+ * Describes the enum espalier.v1.WindowPolicy.
+ */
+export const WindowPolicySchema: GenEnum<WindowPolicy> = /*@__PURE__*/
+  enumDesc(file_espalier_v1_events, 3);
 
