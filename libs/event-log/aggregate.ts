@@ -26,15 +26,56 @@ export async function load<State, Command, Event extends DomainEvent>(
   aggregate: Aggregate<State, Command, Event>,
   id: string,
 ): Promise<Loaded<State>> {
-  const events = await log.read({ type: aggregate.type, id });
+  const states = statesOf(log, aggregate) as StateCache<State>;
+  const { state: before, head } = states.get(id) ?? { state: aggregate.initial, head: noEvents };
+  const events = await log.read({ type: aggregate.type, id }, head.sequence);
   const last = events.at(-1);
-  return {
+  if (!last) return { state: before, head };
+  const loaded = {
     state: events.reduce(
       (state, event) => aggregate.evolve(state, event as unknown as Event),
-      aggregate.initial,
+      before,
     ),
-    head: last ? { sequence: last.sequence, version: last.version } : noEvents,
+    head: { sequence: last.sequence, version: last.version },
   };
+  states.set(id, loaded);
+  return loaded;
+}
+
+const keptStates = 2_000;
+
+/**
+ * The states of the aggregates that were loaded last: a load reads only what came after. A site's
+ * ledger grows with every run, and is not read from its beginning for each.
+ */
+class StateCache<State> {
+  private readonly byId = new Map<string, Loaded<State>>();
+
+  get(id: string): Loaded<State> | undefined {
+    return this.byId.get(id);
+  }
+
+  set(id: string, loaded: Loaded<State>): void {
+    const present = this.byId.get(id);
+    if (present && present.head.sequence > loaded.head.sequence) return;
+    this.byId.delete(id);
+    this.byId.set(id, loaded);
+    if (this.byId.size <= keptStates) return;
+    for (const oldest of this.byId.keys()) {
+      this.byId.delete(oldest);
+      return;
+    }
+  }
+}
+
+const caches = new WeakMap<EventLog, WeakMap<object, StateCache<unknown>>>();
+
+function statesOf(log: EventLog, aggregate: object): StateCache<unknown> {
+  const ofLog = caches.get(log) ?? new WeakMap<object, StateCache<unknown>>();
+  caches.set(log, ofLog);
+  const states = ofLog.get(aggregate) ?? new StateCache<unknown>();
+  ofLog.set(aggregate, states);
+  return states;
 }
 
 const maxAttempts = 20;

@@ -29,11 +29,19 @@ export interface LogFilter {
   readonly afterSequence: number;
   readonly aggregateTypes?: readonly AggregateType[];
   readonly partitions?: readonly number[];
+  /** Gives each event its stored text too (`stored`), for copies and comparisons. */
+  readonly withStored?: boolean;
 }
 
 /** An endless read: ends only with `close`. Survives restarts of the server without loss. */
-export interface LogSubscription extends AsyncIterable<RecordedEvent> {
+export interface LogSubscription<Item = RecordedEvent> extends AsyncIterable<Item> {
   close(): Promise<void>;
+}
+
+/** The place of an event that a reader left out, so that it knows how far it has read. */
+export interface Passed {
+  readonly type: 'Passed';
+  readonly sequence: number;
 }
 
 /** What the server behind a log can do, probed at start. */
@@ -76,12 +84,17 @@ export interface EventLog {
     context: EventContext,
     timeMs: number,
   ): Promise<RecordedEvent[]>;
-  /** All events of one aggregate, oldest first; empty for an unknown one. */
-  read(aggregate: AggregateId): Promise<RecordedEvent[]>;
+  /** The events of one aggregate after a sequence, oldest first; empty for an unknown one. */
+  read(aggregate: AggregateId, afterSequence?: number): Promise<RecordedEvent[]>;
   /** The events that are in the log now. */
   replay(filter: LogFilter): AsyncIterable<RecordedEvent>;
   /** The events that are in the log now, then those to come. */
   subscribe(filter: LogFilter): LogSubscription;
+  /**
+   * As `subscribe`, for readers that share the rows of read models: `partitions` are those of
+   * `partitionOfRows`. Of events in other partitions it gives the places only.
+   */
+  follow(filter: LogFilter): LogSubscription<RecordedEvent | Passed>;
   /** Sequence of the newest event; 0 for an empty log. */
   lastSequence(): Promise<number>;
 }

@@ -13,6 +13,13 @@ export interface Lease {
  */
 export interface PartitionLeases<Transaction> {
   /**
+   * Announces a replica, or says that it still lives. Who is silent for `ttlMs` is gone.
+   * @returns the replicas of the consumer that live, in a stable order
+   */
+  join(consumer: string, holder: string, ttlMs: number): Promise<string[]>;
+  /** Says good-bye, so that the others need not wait. */
+  leave(consumer: string, holder: string): Promise<void>;
+  /**
    * Takes those of the partitions that nobody holds or whose lease has expired, and anew those that
    * the holder has already.
    */

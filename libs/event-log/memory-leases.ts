@@ -30,7 +30,20 @@ interface Row {
 class MemoryLeases implements PartitionLeases<MemoryTransaction> {
   private readonly consumers = new Map<string, Map<number, Row>>();
 
+  private readonly members = new Map<string, Map<string, number>>();
+
   constructor(private readonly clock: Clock) {}
+
+  async join(consumer: string, holder: string, ttlMs: number) {
+    const members = this.members.get(consumer) ?? new Map<string, number>();
+    this.members.set(consumer, members.set(holder, this.clock.nowMs() + ttlMs));
+    const alive = [...members].filter(([, endsMs]) => endsMs > this.clock.nowMs());
+    return [...new Set([...alive.map(([name]) => name), holder])].sort();
+  }
+
+  async leave(consumer: string, holder: string) {
+    this.members.get(consumer)?.delete(holder);
+  }
 
   async acquire(consumer: string, holder: string, partitions: readonly number[], ttlMs: number) {
     const nowMs = this.clock.nowMs();

@@ -3,7 +3,9 @@ import {
   type DomainEvent,
   type EventContext,
   partitionOf,
+  partitionOfRows,
   type RecordedEvent,
+  toCloudEvent,
 } from '#libs/contracts/index.js';
 import {
   type AggregateAppend,
@@ -13,6 +15,7 @@ import {
   type LogCapabilities,
   type LogFilter,
   type LogSubscription,
+  type Passed,
   VersionConflict,
 } from './event-log.js';
 import { eventsCausedBy, pendingEvents } from './pending-events.js';
@@ -55,20 +58,31 @@ class MemoryLog implements EventLog {
     return this.appendAll(appends, context, timeMs);
   }
 
-  async read(aggregate: AggregateId) {
-    return [...this.eventsOf(aggregate)];
+  async read(aggregate: AggregateId, afterSequence = 0) {
+    return this.eventsOf(aggregate).filter(({ sequence }) => sequence > afterSequence);
   }
 
   async *replay(filter: LogFilter) {
     const end = this.events.length;
     for (let index = filter.afterSequence; index < end; index++) {
       const event = this.events[index] as RecordedEvent;
-      if (matches(filter, event)) yield event;
+      if (matches(filter, event)) yield asked(filter, event);
     }
   }
 
   subscribe(filter: LogFilter) {
-    return follow(filter, this.events, this.followers);
+    return follow(this.events, this.followers, filter.afterSequence, (event) =>
+      matches(filter, event) ? asked(filter, event) : undefined,
+    );
+  }
+
+  follow(filter: LogFilter): LogSubscription<RecordedEvent | Passed> {
+    return follow<RecordedEvent | Passed>(
+      this.events,
+      this.followers,
+      filter.afterSequence,
+      (event) => (isOfRows(filter, event) ? asked(filter, event) : passed(event)),
+    );
   }
 
   async lastSequence() {
@@ -118,18 +132,19 @@ class MemoryLog implements EventLog {
   }
 }
 
-function follow(
-  filter: LogFilter,
+function follow<Item>(
   events: readonly RecordedEvent[],
   followers: Set<() => void>,
-): LogSubscription {
+  afterSequence: number,
+  select: (event: RecordedEvent) => Item | undefined,
+): LogSubscription<Item> {
   let isClosed = false;
   let wake: () => void = () => undefined;
   const onChange = () => wake();
   followers.add(onChange);
 
-  async function* read(): AsyncGenerator<RecordedEvent> {
-    for (let index = filter.afterSequence; !isClosed; ) {
+  async function* read(): AsyncGenerator<Item> {
+    for (let index = afterSequence; !isClosed; ) {
       const event = events[index];
       if (!event) {
         await new Promise<void>((resolve) => {
@@ -138,7 +153,8 @@ function follow(
         continue;
       }
       index += 1;
-      if (matches(filter, event)) yield event;
+      const item = select(event);
+      if (item) yield item;
     }
   }
 
@@ -150,6 +166,19 @@ function follow(
       wake();
     },
   };
+}
+
+function isOfRows({ partitions }: LogFilter, { aggregate, context }: RecordedEvent): boolean {
+  const { type, id } = aggregate;
+  return !partitions || partitions.includes(partitionOfRows(type, id, context.correlationId));
+}
+
+function passed({ sequence }: RecordedEvent): Passed {
+  return { type: 'Passed', sequence };
+}
+
+function asked({ withStored }: LogFilter, event: RecordedEvent): RecordedEvent {
+  return withStored ? { ...event, stored: JSON.stringify(toCloudEvent(event)) } : event;
 }
 
 function matches(filter: LogFilter, event: RecordedEvent): boolean {

@@ -13,12 +13,13 @@ afterEach(async () => {
   await Promise.all(running.splice(0).map((projection) => projection.close()));
 });
 
-function world() {
+function world(isBad: (names: readonly string[]) => boolean = () => false) {
   const clock = new VirtualClock();
   const log = memoryLog();
   const leases = memoryLeases(clock);
   const rows: string[] = [];
   const errors: unknown[] = [];
+  const parked: string[] = [];
   let failing = 0;
 
   function start(holder: string) {
@@ -30,6 +31,7 @@ function world() {
           throw new Error('database away');
         }
         const names = events.map(({ aggregate }) => aggregate.id);
+        if (isBad(names)) throw new Error('it never works');
         transaction.effects.push(() => void rows.push(...names));
       },
     };
@@ -40,11 +42,27 @@ function world() {
       holder,
       transaction: memoryTransaction,
       onError: (error) => errors.push(error),
+      isPassing: (error) => String(error).includes('away'),
+      parking: {
+        parked: async () => new Set(parked.map((line) => `site.${line.split(' ')[0]}`)),
+        park: async (transaction, _consumer, { aggregate }, reason) => {
+          transaction.effects.push(() => void parked.push(`${aggregate.id} ${reason}`));
+        },
+      },
     });
     running.push(started);
     return started;
   }
-  return { clock, log, leases, rows, errors, start, fail: (times: number) => (failing = times) };
+  return {
+    clock,
+    log,
+    leases,
+    rows,
+    errors,
+    parked,
+    start,
+    fail: (times: number) => (failing = times),
+  };
 }
 
 async function createSites(log: EventLog, ...names: string[]): Promise<number> {
@@ -56,6 +74,15 @@ async function createSites(log: EventLog, ...names: string[]): Promise<number> {
     sequence = recorded?.sequence ?? 0;
   }
   return sequence;
+}
+
+/** One more event of a site. */
+async function append(log: EventLog, name: string, causationId: string): Promise<void> {
+  const aggregate = { type: 'site', id: name } as const;
+  const { sequence, version } = (await log.read(aggregate)).at(-1) ?? noEvents;
+  const context = { actor: 'test', correlationId: 'c', causationId };
+  const events = [event('SiteCreated', { site: name })];
+  await log.append(aggregate, { sequence, version }, events, context, 0);
 }
 
 /** Lets what is ready run, then moves time, until the condition holds. */
@@ -104,6 +131,36 @@ describe('projection runner', () => {
     await until(clock, () => rows.length === 3);
     expect(rows).toEqual(['a', 'b', 'c']);
     expect(await second.position()).toBe(3);
+  });
+
+  it('shares the partitions with a replica that comes, until it goes', async () => {
+    const { clock, log, rows, start } = world();
+    const first = start('one');
+    await until(clock, () => first.partitions().length === 64);
+    const second = start('two');
+    await until(clock, () => second.partitions().length === 32);
+    expect(first.partitions()).toHaveLength(32);
+    const names = Array.from({ length: 40 }, (_, index) => `site-${index}`);
+    const last = await createSites(log, ...names);
+    await until(clock, () => rows.length === 40);
+    expect([...rows].sort()).toEqual([...names].sort());
+    const reached = [first.reaches(last, 5_000), second.reaches(last, 5_000)];
+    await until(clock, () => rows.length === 40);
+    clock.advance(100);
+    expect(await Promise.all(reached)).toEqual([true, true]);
+    await second.close();
+    await until(clock, () => first.partitions().length === 64);
+  });
+
+  it('parks what it cannot apply and what follows of its aggregate', async () => {
+    const { clock, log, rows, parked, start } = world((names) => names.includes('bad'));
+    start('one');
+    await createSites(log, 'a', 'bad', 'c');
+    await append(log, 'bad', 'bad-again');
+    await createSites(log, 'd');
+    await until(clock, () => rows.length === 3 && parked.length === 2);
+    expect(rows).toEqual(['a', 'c', 'd']);
+    expect(parked).toEqual(['bad Error: it never works', 'bad follows a parked one']);
   });
 
   it('goes on after a failure without leaving out or repeating anything', async () => {

@@ -1,35 +1,18 @@
-import type { Cancel, Clock } from '#libs/clock/clock.js';
-import { partitionCount, partitionOf, type RecordedEvent } from '#libs/contracts/index.js';
+import type { Cancel } from '#libs/clock/clock.js';
+import { partitionCount, type RecordedEvent } from '#libs/contracts/index.js';
 import { batchesOf } from './batches.js';
-import type { EventLog, LogSubscription } from './event-log.js';
-import { type Lease, LeaseLost, type PartitionLeases } from './leases.js';
+import type { LogSubscription, Passed } from './event-log.js';
+import { allPartitions, fairShare } from './fair-share.js';
+import { type Lease, LeaseLost } from './leases.js';
+import type { Projection, ProjectionOptions } from './projection.js';
+import { ProjectionWriter } from './projection-writer.js';
 
-const leaseTtlMs = 30_000;
-const renewEveryMs = 10_000;
-const pauseAfterErrorMs = 1000;
-const lookEveryMs = 200;
-const eventsPerTransaction = 500;
-const allPartitions = Array.from({ length: partitionCount }, (_, partition) => partition);
-
-/** A read model that is written in the transaction that moves its position. */
-export interface Projection<Transaction> {
-  /** Names its leases and positions; a new name is a rebuild from the beginning of the log. */
-  readonly name: string;
-  /** Writes what the events (in order of the log) change; must not commit. */
-  apply(transaction: Transaction, events: readonly RecordedEvent[]): Promise<void>;
-}
-
-export interface ProjectionOptions<Transaction> {
-  readonly log: EventLog;
-  readonly leases: PartitionLeases<Transaction>;
-  /** Runs work in one transaction: commits when it resolves, rolls back when it throws. */
-  transaction(work: (transaction: Transaction) => Promise<void>): Promise<void>;
-  readonly clock: Clock;
-  /** Unique per process. */
-  readonly holder: string;
-  /** Called for what makes the runner start again after a pause: a lost lease, a lost database. */
-  onError?(error: unknown): void;
-}
+/** A replica that is silent for so long is gone, and its partitions go to the others. */
+const leaseTtlMs = 3_500;
+const renewEveryMs = 800;
+const pauseAfterErrorMs = 500;
+const lookEveryMs = 50;
+const eventsPerTransaction = 2_000;
 
 /** A projection at work; goes on until `close`, through lost leases and restarts of its servers. */
 export interface RunningProjection {
@@ -37,12 +20,16 @@ export interface RunningProjection {
   position(): Promise<number>;
   /** Resolves to true when the read model has reached the sequence, to false after the timeout. */
   reaches(sequence: number, timeoutMs: number): Promise<boolean>;
+  /** The partitions that this replica holds now. */
+  partitions(): readonly number[];
+  /** Why its share of the work is not done at present; undefined when it is. */
+  problem(): string | undefined;
   close(): Promise<void>;
 }
 
 /**
- * Keeps a read model up to date. Takes every partition that is free, so one replica does the work
- * and the others stand by to go on after it.
+ * Keeps a read model up to date. The replicas share the partitions of the log: each takes its part,
+ * gives the surplus back when another comes, and takes over what falls free when one dies.
  */
 export function runProjection<Transaction>(
   projection: Projection<Transaction>,
@@ -53,6 +40,8 @@ export function runProjection<Transaction>(
   return {
     position: () => runner.position(),
     reaches: (sequence, timeoutMs) => runner.reaches(sequence, timeoutMs),
+    partitions: () => runner.partitions(),
+    problem: () => runner.problem(),
     async close() {
       runner.stop();
       await running;
@@ -63,18 +52,23 @@ export function runProjection<Transaction>(
 class Runner<Transaction> {
   private isStopped = false;
   private held: readonly Lease[] = [];
-  private subscription: LogSubscription | undefined;
+  private confirmedMs: number;
+  private subscription: LogSubscription<RecordedEvent | Passed> | undefined;
   private readonly sleepers = new Set<() => void>();
+  private readonly writer: ProjectionWriter<Transaction>;
 
   constructor(
     private readonly projection: Projection<Transaction>,
     private readonly options: ProjectionOptions<Transaction>,
-  ) {}
+  ) {
+    this.writer = new ProjectionWriter(projection, options);
+    this.confirmedMs = options.clock.nowMs();
+  }
 
   async run(): Promise<void> {
     while (!this.isStopped) {
       try {
-        this.held = await this.acquire(allPartitions);
+        await this.takeShare();
         if (this.held.length > 0) await this.follow();
         else await this.pause(renewEveryMs);
       } catch (error) {
@@ -82,13 +76,23 @@ class Runner<Transaction> {
         await this.pause(pauseAfterErrorMs);
       }
     }
-    await this.release();
+    await this.leave();
   }
 
   stop(): void {
     this.isStopped = true;
     void this.subscription?.close();
     this.wake();
+  }
+
+  partitions(): readonly number[] {
+    return this.held.map(({ partition }) => partition);
+  }
+
+  problem(): string | undefined {
+    const silentMs = this.options.clock.nowMs() - this.confirmedMs;
+    if (silentMs <= leaseTtlMs + renewEveryMs) return undefined;
+    return `${this.projection.name} lacks partitions for ${Math.round(silentMs / 1000)} s`;
   }
 
   async position(): Promise<number> {
@@ -106,22 +110,49 @@ class Runner<Transaction> {
     }
   }
 
+  /** Gives back what is not this replica's any more and takes what is. */
+  private async takeShare(): Promise<void> {
+    const { leases, holder } = this.options;
+    const { name } = this.projection;
+    const share = await this.share();
+    const kept = await leases.renew(name, holder, this.held, leaseTtlMs);
+    const surplus = kept.filter(({ partition }) => !share.has(partition));
+    if (surplus.length > 0) await leases.release(name, holder, surplus);
+    const own = kept.filter(({ partition }) => share.has(partition));
+    const missing = [...share].filter((one) => !own.some(({ partition }) => partition === one));
+    const gained = missing.length > 0 ? await this.acquire(missing) : [];
+    this.held = [...own, ...gained];
+    this.confirm(gained.length === missing.length);
+  }
+
+  private async share(): Promise<ReadonlySet<number>> {
+    const { leases, holder } = this.options;
+    const alive = await leases.join(this.projection.name, holder, leaseTtlMs);
+    return new Set(this.projection.inLogOrder ? allPartitions : fairShare(holder, alive));
+  }
+
   /** Reads on until stopped, or until the leases change. */
   private async follow(): Promise<void> {
-    const afterSequence = lowest(this.held);
-    const partitions = this.held.map(({ partition }) => partition);
-    const subscription = this.options.log.subscribe({ afterSequence, partitions });
+    const { withStored } = this.projection;
+    const subscription = this.options.log.follow({
+      afterSequence: lowest(this.held),
+      partitions: this.partitions(),
+      ...(withStored ? { withStored } : {}),
+    });
     this.subscription = subscription;
     let failure: { readonly error: unknown } | undefined;
+    let isOver = false;
     const cancelRenewal = this.keepRenewing((error) => {
-      failure = { error };
+      isOver = true;
+      if (error) failure = { error };
       void subscription.close();
     });
     try {
       if (this.isStopped) return;
-      for await (const events of batchesOf(subscription, eventsPerTransaction)) {
-        if (failure || this.isStopped) break;
-        await this.write(events);
+      for await (const items of batchesOf(subscription, eventsPerTransaction)) {
+        if (isOver || this.isStopped) break;
+        this.held = await this.writer.write(items, this.held);
+        this.wake();
       }
     } finally {
       cancelRenewal();
@@ -130,34 +161,16 @@ class Runner<Transaction> {
     if (failure) throw failure.error;
   }
 
-  private async write(events: readonly RecordedEvent[]): Promise<void> {
-    const { name, apply } = this.projection;
-    const { leases, transaction } = this.options;
-    const before = this.held;
-    const to = events.at(-1)?.sequence ?? 0;
-    const positions = new Map(before.map(({ partition, position }) => [partition, position]));
-    const unseen = events.filter(({ aggregate, sequence }) => {
-      const position = positions.get(partitionOf(aggregate.type, aggregate.id));
-      return position !== undefined && sequence > position;
-    });
-    await transaction(async (open) => {
-      if (unseen.length > 0) await apply.call(this.projection, open, unseen);
-      await leases.movePositions(open, name, before, to);
-    });
-    this.held = before.map((lease) => ({ ...lease, position: Math.max(lease.position, to) }));
-    this.wake();
-  }
-
-  /** Renews at intervals; fails when a lease is lost, or one more could be taken. */
-  private keepRenewing(fail: (error: unknown) => void): Cancel {
+  /** Renews at intervals; ends the reading when a lease is lost, or the share has changed. */
+  private keepRenewing(end: (error?: unknown) => void): Cancel {
     let cancel: Cancel = () => undefined;
     let isOver = false;
     const renew = async () => {
       try {
-        await this.renew();
-        if (!isOver) cancel = this.options.clock.schedule(renewEveryMs, () => void renew());
+        if (await this.renew()) end();
+        else if (!isOver) cancel = this.options.clock.schedule(renewEveryMs, () => void renew());
       } catch (error) {
-        fail(error);
+        end(error);
       }
     };
     cancel = this.options.clock.schedule(renewEveryMs, () => void renew());
@@ -167,21 +180,29 @@ class Runner<Transaction> {
     };
   }
 
-  private async renew(): Promise<void> {
+  /** @returns whether this replica's share is another than what it holds */
+  private async renew(): Promise<boolean> {
     const { leases, holder } = this.options;
     const { name } = this.projection;
-    const kept = await leases.renew(name, holder, this.held, leaseTtlMs);
+    const share = await this.share();
+    const before = this.held;
+    const kept = await leases.renew(name, holder, before, leaseTtlMs);
     const keptPartitions = new Set(kept.map(({ partition }) => partition));
-    const lost = this.held.filter(({ partition }) => !keptPartitions.has(partition));
+    const lost = before.filter(({ partition }) => !keptPartitions.has(partition));
     if (lost.length > 0)
       throw new LeaseLost(
         name,
         lost.map(({ partition }) => partition),
       );
-    const missing = allPartitions.filter((partition) => !keptPartitions.has(partition));
-    if (missing.length === 0) return;
-    const more = await this.acquire(missing);
-    if (more.length > 0) await this.subscription?.close();
+    if (kept.some(({ partition }) => !share.has(partition))) return true;
+    const missing = [...share].filter((partition) => !keptPartitions.has(partition));
+    this.confirm(missing.length === 0);
+    return missing.length > 0 && (await this.acquire(missing)).length > 0;
+  }
+
+  /** Where one replica does all, the others do what they should when they stand by. */
+  private confirm(hasShare: boolean): void {
+    if (hasShare || this.projection.inLogOrder) this.confirmedMs = this.options.clock.nowMs();
   }
 
   private acquire(partitions: readonly number[]): Promise<Lease[]> {
@@ -189,10 +210,11 @@ class Runner<Transaction> {
     return leases.acquire(this.projection.name, holder, partitions, leaseTtlMs);
   }
 
-  private async release(): Promise<void> {
+  private async leave(): Promise<void> {
     const { leases, holder, onError } = this.options;
     try {
       await leases.release(this.projection.name, holder, this.held);
+      await leases.leave(this.projection.name, holder);
     } catch (error) {
       onError?.(error);
     }

@@ -7,6 +7,8 @@ export interface Caller {
   readonly commandId: string;
   /** W3C trace context. */
   readonly traceparent?: string;
+  /** Why, in the caller's words. */
+  readonly reason?: string;
 }
 
 /** The context of what a service does because of an event. */
@@ -18,8 +20,9 @@ export function contextOf(event: RecordedEvent, service: string): EventContext {
 
 /** The context of what a command makes happen. */
 export function commandContext(caller: Caller, correlationId: string): EventContext {
-  const { actor, commandId, traceparent } = caller;
-  return traced({ actor, correlationId, causationId: commandId }, traceparent);
+  const { actor, commandId, traceparent, reason } = caller;
+  const why = reason ? { reason } : {};
+  return traced({ actor, correlationId, causationId: commandId, ...why }, traceparent);
 }
 
 function traced(context: EventContext, inherited: string | undefined): EventContext {

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { type JsMsg, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import { systemClock } from '#libs/clock/adapters/system-clock.js';
@@ -8,6 +8,8 @@ import { ensureStreams } from '#libs/event-log/adapters/jetstream/streams.js';
 import { LogUnavailable } from '#libs/event-log/event-log.js';
 import { silentLogger } from '#libs/telemetry/logger.js';
 import { type TestNats, withNats } from '#test/support/servers.js';
+import { until } from '#test/support/until.js';
+import type { Delivery } from './dead-letters.js';
 import { DurableConsumer, Unhandleable } from './durable-consumer.js';
 
 /** Pauses last a five-hundredth. */
@@ -32,7 +34,13 @@ afterAll(async () => {
   await server.stop();
 });
 
-async function consume(token: string, handle: (message: JsMsg) => Promise<void>) {
+const textOf = ({ data }: Delivery) => new TextDecoder().decode(data);
+
+async function consume(
+  token: string,
+  handle: (message: Delivery) => Promise<void>,
+  parksFollowers = false,
+) {
   consumer = new DurableConsumer({
     nats,
     client: jetstream(nats),
@@ -41,8 +49,9 @@ async function consume(token: string, handle: (message: JsMsg) => Promise<void>)
     logger: silentLogger,
     stream: 'INGRESS',
     name: token,
+    deadLetters: token,
+    parksFollowers,
     filterSubjects: [`ingress.*.${token}`],
-    keyOf: ({ subject }) => subject,
     handle,
     describe: () => ({}),
   });
@@ -54,8 +63,8 @@ const send = (node: string, token: string, text: string) =>
 
 async function deadLetters(token: string) {
   const manager = await jetstreamManager(nats);
-  const { state } = await manager.streams.info('DLQ', { subjects_filter: `dlq.${token}` });
-  return state.subjects?.[`dlq.${token}`] ?? 0;
+  const { state } = await manager.streams.info('DLQ', { subjects_filter: `dlq.${token}.>` });
+  return Object.values(state.subjects ?? {}).reduce((sum, count) => sum + count, 0);
 }
 
 /** A consumer's name and the texts that its handler has finished, awaited by count. */
@@ -82,7 +91,7 @@ describe('durable consumer', () => {
     const { token, texts, add, count } = recorder();
     let failures = 3;
     await consume(token, async (message) => {
-      const text = message.string();
+      const text = textOf(message);
       if (text === 'a1' && failures-- > 0) throw new Error('not yet');
       add(text);
     });
@@ -97,11 +106,11 @@ describe('durable consumer', () => {
     const { token, add, count } = recorder();
     let attempts = 0;
     await consume(token, async (message) => {
-      if (message.string() === 'poison') {
+      if (textOf(message) === 'poison') {
         attempts += 1;
         throw new Error('it never works');
       }
-      add(message.string());
+      add(textOf(message));
     });
     await send('a', token, 'poison');
     await send('a', token, 'next');
@@ -109,9 +118,37 @@ describe('durable consumer', () => {
     expect(attempts).toBe(10);
     expect(await deadLetters(token)).toBe(1);
     const manager = await jetstreamManager(nats);
-    const letter = await manager.streams.getMessage('DLQ', { last_by_subj: `dlq.${token}` });
+    const letter = await manager.streams.getMessage('DLQ', {
+      last_by_subj: `dlq.${token}.a.${token}`,
+    });
     const reason = decodeURIComponent(letter?.header.get('Espalier-Reason') ?? '');
     expect(reason).toBe('Error: it never works');
+  });
+
+  it('keeps what follows a dead letter behind it, and tries all in order', async () => {
+    const { token, texts, add, count } = recorder();
+    let isMended = false;
+    const handle = async (message: Delivery) => {
+      if (textOf(message) === 'poison' && !isMended) throw new Unhandleable('cannot be decoded');
+      add(textOf(message));
+    };
+    await consume(token, handle, true);
+    for (const text of ['first', 'poison', 'next', 'last']) await send('a', token, text);
+    await send('b', token, 'other');
+    await until('three letters are parked', async () => (await deadLetters(token)) === 3);
+    await count(2);
+    expect(texts.sort()).toEqual(['first', 'other']);
+    await expect(consumer.retry(`ingress.a.${token}`)).rejects.toThrow('cannot be decoded');
+    await consumer.stop();
+    await consume(token, handle, true);
+    await send('a', token, 'after a restart');
+    await until('it is parked too', async () => (await deadLetters(token)) === 4);
+    isMended = true;
+    expect(await consumer.retry(`ingress.a.${token}`)).toBe(4);
+    await send('a', token, 'free again');
+    await count(7);
+    expect(texts.slice(2)).toEqual(['poison', 'next', 'last', 'after a restart', 'free again']);
+    expect(await deadLetters(token)).toBe(0);
   });
 
   it('never gives up a message for the sake of a server that is away', async () => {
@@ -122,7 +159,7 @@ describe('durable consumer', () => {
       const cause = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' });
       if (attempts <= 6) throw new LogUnavailable('no answer');
       if (attempts <= 12) throw new Error('query failed', { cause });
-      add(message.string());
+      add(textOf(message));
     });
     await send('a', token, 'important');
     await count(1);
@@ -135,8 +172,8 @@ describe('durable consumer', () => {
     let attempts = 0;
     await consume(token, async (message) => {
       attempts += 1;
-      if (message.string() === 'garbage') throw new Unhandleable('cannot be decoded');
-      add(message.string());
+      if (textOf(message) === 'garbage') throw new Unhandleable('cannot be decoded');
+      add(textOf(message));
     });
     await send('a', token, 'garbage');
     await send('a', token, 'next');
@@ -159,7 +196,7 @@ describe('durable consumer', () => {
       if (working === 16) open();
       await gate;
       working -= 1;
-      add(message.string());
+      add(textOf(message));
     });
     for (let node = 0; node < 40; node++) await send(`node-${node}`, token, String(node));
     await count(40);
@@ -180,13 +217,13 @@ describe('durable consumer', () => {
     await send('a', token, 'for another');
     await hasFailed;
     await consumer.stop();
-    await consume(token, async (message) => add(message.string()));
+    await consume(token, async (message) => add(textOf(message)));
     await count(1);
   });
 
   it('takes up its work again when the consumer was deleted', async () => {
     const { token, add, count } = recorder();
-    await consume(token, async (message) => add(message.string()));
+    await consume(token, async (message) => add(textOf(message)));
     const manager = await jetstreamManager(nats);
     await manager.consumers.delete('INGRESS', token);
     await send('a', token, 'later');

@@ -8,14 +8,16 @@ import {
   type JetStreamManager,
   type JsMsg,
 } from '@nats-io/jetstream';
-import { headers, type NatsConnection, nanos } from '@nats-io/nats-core';
+import { type NatsConnection, nanos } from '@nats-io/nats-core';
 import type { Cancel, Clock } from '#libs/clock/clock.js';
 import { type Logger, reasonOf } from '#libs/telemetry/logger.js';
+import { DeadLetters, type Delivery, followsParked, letterSubject } from './dead-letters.js';
 import { KeyedQueue, Slots } from './keyed-queue.js';
 import { isPassing } from './passing-errors.js';
 
-const ackWaitMs = 10_000;
-const workingEveryMs = 3_000;
+/** Below the time after which a silent replica is dead: what it had in hand is then due again. */
+const ackWaitMs = 2_500;
+const workingEveryMs = 800;
 const pullExpiryMs = 60_000;
 const messagesAhead = 64;
 const unacknowledgedAtMost = 1000;
@@ -34,12 +36,16 @@ export interface DurableOptions {
   readonly stream: string;
   readonly name: string;
   readonly filterSubjects: readonly string[];
-  /** Messages of one key are handled in order. */
-  keyOf(message: JsMsg): string;
-  /** Rejects when the message must be handled again. */
-  handle(message: JsMsg): Promise<void>;
+  /** What its dead letters are filed under; the lanes of one consumer share it. */
+  readonly deadLetters: string;
+  /** Whether what follows a dead letter of its subject waits behind it, so that order is kept. */
+  readonly parksFollowers: boolean;
+  /** Where it begins when the server does not know it yet; from the first message unless given. */
+  readonly startSequence?: number;
+  /** Rejects when the message must be handled again. Those of one subject come in order. */
+  handle(message: Delivery): Promise<void>;
   /** What the logger says about a message. */
-  describe(message: JsMsg): Record<string, unknown>;
+  describe(message: Delivery): Record<string, unknown>;
 }
 
 /** A message that no repetition can mend. */
@@ -49,10 +55,12 @@ export class Unhandleable extends Error {
 
 /**
  * Hands a stream's messages to a handler, each until it succeeds: a failed one is tried again in
- * its place, with growing pauses, so that nothing of its key overtakes it. After ten failures that
- * are its own (not those of a server that is away) it goes to the dead letters.
+ * its place, with growing pauses, so that nothing of its subject overtakes it. After ten failures
+ * that are its own (not those of a server that is away) it goes to the dead letters, and so does
+ * all that follows of its subject (`parksFollowers`), until somebody has the letters tried again.
  */
 export class DurableConsumer {
+  private readonly letters: DeadLetters;
   private readonly queue = new KeyedQueue();
   private readonly slots = new Slots(sideBySide);
   private readonly inHand = new Map<number, JsMsg>();
@@ -64,7 +72,10 @@ export class DurableConsumer {
   /** False while the server does not serve this consumer. */
   isAttached = false;
 
-  constructor(private readonly options: DurableOptions) {}
+  constructor(private readonly options: DurableOptions) {
+    const { client, manager, deadLetters } = options;
+    this.letters = new DeadLetters(client, manager, deadLetters);
+  }
 
   get name(): string {
     return this.options.name;
@@ -73,6 +84,7 @@ export class DurableConsumer {
   /** Makes the consumer on the server and begins to pull. */
   async start(): Promise<void> {
     await this.ensure();
+    await this.letters.load();
     this.isAttached = true;
     this.pulling = this.pullForEver();
   }
@@ -90,6 +102,22 @@ export class DurableConsumer {
     await this.pulling;
     await this.queue.idle();
     this.cancelWorking?.();
+  }
+
+  /**
+   * Handles the dead letters of one aggregate, in their order, before anything that comes.
+   * @returns how many
+   * @throws what the handler throws
+   */
+  retry(subject: string): Promise<number> {
+    const letters = letterSubject(this.options.deadLetters, subject);
+    return new Promise((resolve, reject) => {
+      this.queue.add(subject, async () => {
+        await this.letters
+          .drain(letters, (letter) => this.options.handle(letter))
+          .then(resolve, reject);
+      });
+    });
   }
 
   private async pullForEver(): Promise<void> {
@@ -127,17 +155,22 @@ export class DurableConsumer {
     if (this.inHand.has(streamSequence)) return;
     this.inHand.set(streamSequence, message);
     this.cancelWorking ??= this.scheduleWorking();
-    this.queue.add(this.options.keyOf(message), async () => {
+    this.queue.add(message.subject, async () => {
       await this.work(message).catch((error) => this.complain(message, error, 0));
       this.inHand.delete(streamSequence);
     });
   }
 
   private async work(message: JsMsg): Promise<void> {
+    const delivery = deliveryOf(message);
+    if (this.options.parksFollowers && this.letters.isParked(message.subject)) {
+      const isParked = await this.park(message, new Unhandleable(followsParked), 0);
+      return isParked ? undefined : message.nak(firstPauseMs);
+    }
     for (let failures = 0, attempts = 1; ; attempts++) {
       if (this.isStopping) return message.nak();
       try {
-        await this.slots.use(() => this.options.handle(message));
+        await this.slots.use(() => this.options.handle(delivery));
         return message.ack();
       } catch (error) {
         if (!isPassing(error)) failures += 1;
@@ -152,7 +185,7 @@ export class DurableConsumer {
   private complain(message: JsMsg, error: unknown, attempt: number): void {
     const { logger, describe } = this.options;
     logger.error('handler failed', {
-      ...describe(message),
+      ...describe(deliveryOf(message)),
       reason: reasonOf(error),
       attempt,
       ...(error instanceof Error ? { stack: error.stack } : {}),
@@ -161,23 +194,16 @@ export class DurableConsumer {
 
   /** Moves a message to the dead letters. @returns whether that worked */
   private async park(message: JsMsg, error: unknown, attempts: number): Promise<boolean> {
-    const { client, logger, name, describe } = this.options;
-    const { streamSequence, stream } = message.info;
-    const about = headers();
-    about.set('Espalier-Stream', stream);
-    about.set('Espalier-Subject', message.subject);
-    about.set('Espalier-Sequence', String(streamSequence));
-    about.set('Espalier-Attempts', String(attempts));
-    about.set('Espalier-Reason', encodeURIComponent(reasonOf(error)));
+    const { logger, describe } = this.options;
+    const delivery = deliveryOf(message);
     try {
-      const msgID = `dlq-${name}-${streamSequence}`;
-      await client.publish(`dlq.${name}`, message.data, { headers: about, msgID });
+      await this.letters.park(delivery, message.info.stream, error, attempts);
     } catch (failure) {
       logger.error('dead letter not written', { reason: reasonOf(failure) });
       return false;
     }
     message.term('moved to the dead letters');
-    logger.error('message moved to the dead letters', { ...describe(message), attempts });
+    logger.error('message moved to the dead letters', { ...describe(delivery), attempts });
     return true;
   }
 
@@ -209,8 +235,9 @@ export class DurableConsumer {
     for (const wake of this.sleepers) wake();
   }
 
-  private async ensure(): Promise<void> {
-    const { manager, stream, name, filterSubjects } = this.options;
+  /** Makes the consumer on the server, or brings it up to date. */
+  async ensure(): Promise<void> {
+    const { manager, stream, name, filterSubjects, startSequence } = this.options;
     const wanted = { filter_subjects: [...filterSubjects].sort(), ack_wait: nanos(ackWaitMs) };
     if (await this.exists()) {
       await manager.consumers.update(stream, name, wanted);
@@ -219,7 +246,9 @@ export class DurableConsumer {
     await manager.consumers.add(stream, {
       ...wanted,
       durable_name: name,
-      deliver_policy: DeliverPolicy.All,
+      ...(startSequence
+        ? { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: startSequence }
+        : { deliver_policy: DeliverPolicy.All }),
       ack_policy: AckPolicy.Explicit,
       max_ack_pending: unacknowledgedAtMost,
       max_deliver: -1,
@@ -236,6 +265,10 @@ export class DurableConsumer {
       throw error;
     }
   }
+}
+
+function deliveryOf({ subject, headers, data, info }: JsMsg): Delivery {
+  return { subject, headers, data, streamSequence: info.streamSequence };
 }
 
 const lost = new Set(['heartbeats_missed', 'consumer_deleted', 'no_responders']);

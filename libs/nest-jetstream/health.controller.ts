@@ -1,7 +1,9 @@
 import type { NatsConnection } from '@nats-io/nats-core';
-import { Controller, Get, HttpException, Inject } from '@nestjs/common';
+import { Controller, Get, HttpException, Inject, Optional, Req, Res } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Telemetry } from '#libs/telemetry/adapters/setup.js';
 import { Readiness, type ReadinessReport } from './readiness.js';
-import { NATS } from './tokens.js';
+import { NATS, TELEMETRY } from './tokens.js';
 
 /** What an orchestrator asks: is the process alive, should it get work. */
 @Controller()
@@ -9,6 +11,7 @@ export class HealthController {
   constructor(
     @Inject(Readiness) private readonly readiness: Readiness,
     @Inject(NATS) private readonly nats: NatsConnection,
+    @Optional() @Inject(TELEMETRY) private readonly telemetry: Telemetry | undefined,
   ) {}
 
   @Get('livez')
@@ -16,6 +19,15 @@ export class HealthController {
     // NATS refused us for good, e.g. revoked credentials: only a new process can help.
     if (this.nats.isClosed()) throw new HttpException({ live: false }, 503);
     return { live: true };
+  }
+
+  /** For Prometheus. */
+  @Get('metrics')
+  metrics(@Req() request: FastifyRequest, @Res() reply: FastifyReply): void {
+    const scrape = this.telemetry?.scrape;
+    if (!scrape) throw new HttpException('metrics are off: OTEL_METRICS_EXPORTER=prometheus', 404);
+    reply.hijack();
+    scrape(request.raw, reply.raw);
   }
 
   @Get('readyz')

@@ -1,24 +1,33 @@
 import { fromBinary } from '@bufbuild/protobuf';
-import { type JsMsg, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
 import { type CustomTransportStrategy, type MessageHandler, Server } from '@nestjs/microservices';
+import type { Attributes } from '@opentelemetry/api';
 import { defaultIfEmpty, isObservable, lastValueFrom } from 'rxjs';
 import type { Clock } from '#libs/clock/clock.js';
 import {
+  type CloudEvent,
   type EventType,
   eventTypeOf,
+  fromCloudEvent,
   type IngressKind,
+  type RecordedEvent,
   SignedReportSchema,
   subjects,
+  upcast,
 } from '#libs/contracts/index.js';
-import { eventOf } from '#libs/event-log/adapters/jetstream/stored-events.js';
 import { eventStream, ingressStream } from '#libs/event-log/adapters/jetstream/streams.js';
 import { ownerOf } from '#libs/event-log/event-owners.js';
+import { allPartitions } from '#libs/event-log/fair-share.js';
 import type { Logger } from '#libs/telemetry/logger.js';
 import { inSpanOf } from '#libs/telemetry/trace-context.js';
 import type { Binding, Bindings } from './decorators.js';
-import { DurableConsumer, type DurableOptions, Unhandleable } from './durable-consumer.js';
+import { Unhandleable } from './durable-consumer.js';
 import { type Invoke, RequestServer } from './request-server.js';
+import { type LaneSource, ServiceLanes } from './service-lanes.js';
+
+/** The events of a service are read in so many lanes: at most so many replicas share them. */
+const eventLanes = 8;
+const decoder = new TextDecoder();
 
 export interface StrategyOptions {
   readonly service: string;
@@ -30,8 +39,8 @@ export interface StrategyOptions {
 /** Nest's transport for a service: events and reports from JetStream, requests from core NATS. */
 export class JetStreamStrategy extends Server implements CustomTransportStrategy {
   override readonly propagatesEventHandlerErrors = true;
-  private readonly consumers: DurableConsumer[] = [];
   private readonly requests: RequestServer;
+  private lanes: ServiceLanes | undefined;
   private stopping: Promise<void> | undefined;
 
   constructor(private readonly options: StrategyOptions) {
@@ -51,9 +60,12 @@ export class JetStreamStrategy extends Server implements CustomTransportStrategy
 
   /** Why the service does not do its work at present. */
   problems(): string[] {
-    return this.consumers
-      .filter(({ isAttached }) => !isAttached)
-      .map(({ name }) => `consumer ${name} is not served by NATS`);
+    return this.lanes?.problems() ?? [];
+  }
+
+  /** Lanes that this replica reads now. */
+  get laneCount(): number {
+    return this.lanes?.count ?? 0;
   }
 
   on(): void {
@@ -72,10 +84,12 @@ export class JetStreamStrategy extends Server implements CustomTransportStrategy
       if (!binding) throw new Error(`${pattern} is not bound by a decorator of nest-jetstream`);
       this.register(binding, (payload, caller) => call(handler, payload, caller), events, reports);
     }
-    if (events.size > 0) this.consumers.push(await this.eventConsumer(events));
-    if (reports.size > 0) this.consumers.push(await this.reportConsumer(reports));
-    await Promise.all(this.consumers.map((consumer) => consumer.start()));
-    void this.watchConnection();
+    const sources = [
+      ...(events.size > 0 ? [eventSource(this.options.service, events)] : []),
+      ...(reports.size > 0 ? [reportSource(this.options.service, reports)] : []),
+    ];
+    if (sources.length === 0) return;
+    this.lanes = await ServiceLanes.start({ ...this.options, sources });
   }
 
   private register(
@@ -97,72 +111,72 @@ export class JetStreamStrategy extends Server implements CustomTransportStrategy
     }
   }
 
-  private eventConsumer(handlers: ReadonlyMap<EventType, Invoke>): Promise<DurableConsumer> {
-    const owners = new Set([...handlers.keys()].map((type) => ownerOf[type]));
-    return this.consumer({
-      stream: eventStream,
-      name: `${this.options.service}-events`,
-      filterSubjects: [...owners].map((owner) => subjects.eventsOfType(owner)),
-      describe: (message) => ({
-        eventId: message.headers?.get('ce-id'),
-        eventType: message.headers?.get('ce-type'),
-        sequence: message.info.streamSequence,
-      }),
-      handle: async (message) => {
-        const type = eventTypeOf(message.headers?.get('ce-type') ?? '');
-        const invoke = type && handlers.get(type);
-        if (!invoke) return;
-        const event = decoded(() => eventOf(message.data, message.info.streamSequence));
-        const attributes = { 'messaging.system': 'nats', 'messaging.message.id': event.id };
-        await inSpanOf(event.context.traceparent, `process ${event.type}`, attributes, () =>
-          invoke(event, undefined),
-        );
-      },
-    });
-  }
-
-  private reportConsumer(handlers: ReadonlyMap<IngressKind, Invoke>): Promise<DurableConsumer> {
-    return this.consumer({
-      stream: ingressStream,
-      name: `${this.options.service}-ingress`,
-      filterSubjects: [...handlers.keys()].map((kind) => subjects.ingressOfKind(kind)),
-      describe: ({ subject, info }) => ({ subject, sequence: info.streamSequence }),
-      handle: async (message) => {
-        const invoke = handlers.get(message.subject.split('.').at(-1) as IngressKind);
-        if (!invoke) return;
-        await invoke(
-          decoded(() => fromBinary(SignedReportSchema, message.data)),
-          undefined,
-        );
-      },
-    });
-  }
-
-  private async consumer(
-    options: Pick<DurableOptions, 'stream' | 'name' | 'filterSubjects' | 'describe' | 'handle'>,
-  ): Promise<DurableConsumer> {
-    const { nats, clock, logger } = this.options;
-    return new DurableConsumer({
-      ...options,
-      nats,
-      clock,
-      logger: logger.with({ consumer: options.name }),
-      client: jetstream(nats),
-      manager: await jetstreamManager(nats),
-      keyOf: (message: JsMsg) => message.subject,
-    });
-  }
-
   private async stop(): Promise<void> {
-    await Promise.all([this.requests.stop(), ...this.consumers.map((consumer) => consumer.stop())]);
+    await Promise.all([this.requests.stop(), this.lanes?.stop()]);
   }
+}
 
-  private async watchConnection(): Promise<void> {
-    for await (const status of this.options.nats.status()) {
-      if (status.type !== 'reconnect') continue;
-      for (const consumer of this.consumers) consumer.restart();
-    }
-  }
+/** The events of a service, shared out by the partition of their aggregate. */
+function eventSource(service: string, handlers: ReadonlyMap<EventType, Invoke>): LaneSource {
+  const owners = [...new Set([...handlers.keys()].map((type) => ownerOf[type]))];
+  return {
+    stream: eventStream,
+    name: `${service}-events`,
+    lanes: eventLanes,
+    parksFollowers: true,
+    filterSubjects: (lane) =>
+      owners.flatMap((owner) =>
+        partitionsOfLane(lane).map((partition) => `ev.${owner}.*.${partition}`),
+      ),
+    laneOf: (subject) => Number(subject.split('.').at(-1)) % eventLanes,
+    describe: ({ subject, streamSequence }) => ({ subject, sequence: streamSequence }),
+    handle: async ({ data, streamSequence }) => {
+      const stored = decoded(() => JSON.parse(decoder.decode(data)) as CloudEvent);
+      const type = eventTypeOf(upcast(stored).type);
+      const invoke = type && handlers.get(type);
+      // A type that nobody here handles, or of a later version: not for this service.
+      if (!invoke) return;
+      const event = decoded(() => fromCloudEvent(stored, streamSequence));
+      await inSpanOf(event.context.traceparent, `process ${event.type}`, spanOf(event), () =>
+        invoke(event, undefined),
+      );
+    },
+  };
+}
+
+/** The reports of leaders: their order is that of their leader, one replica takes all. */
+function reportSource(service: string, handlers: ReadonlyMap<IngressKind, Invoke>): LaneSource {
+  return {
+    stream: ingressStream,
+    name: `${service}-ingress`,
+    lanes: 1,
+    parksFollowers: false,
+    filterSubjects: () => [...handlers.keys()].map((kind) => subjects.ingressOfKind(kind)),
+    laneOf: () => 0,
+    describe: ({ subject, streamSequence }) => ({ subject, sequence: streamSequence }),
+    handle: async ({ subject, data }) => {
+      const invoke = handlers.get(subject.split('.').at(-1) as IngressKind);
+      if (!invoke) return;
+      await invoke(
+        decoded(() => fromBinary(SignedReportSchema, data)),
+        undefined,
+      );
+    },
+  };
+}
+
+function spanOf({ id, type, context }: RecordedEvent): Attributes {
+  return {
+    'messaging.system': 'nats',
+    'messaging.operation.type': 'process',
+    'messaging.message.id': id,
+    'espalier.event.type': type,
+    'espalier.correlation.id': context.correlationId,
+  };
+}
+
+function partitionsOfLane(lane: number): number[] {
+  return allPartitions.filter((partition) => partition % eventLanes === lane);
 }
 
 /** Calls a handler as Nest wrapped it, and waits for all that it returns. */

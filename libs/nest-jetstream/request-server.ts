@@ -2,6 +2,7 @@ import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/p
 import type { Msg, NatsConnection, Subscription } from '@nats-io/nats-core';
 import { CommandReplySchema, DomainError } from '#libs/contracts/index.js';
 import { type Logger, reasonOf } from '#libs/telemetry/logger.js';
+import { observeSeconds } from '#libs/telemetry/metrics.js';
 import { inSpanOf } from '#libs/telemetry/trace-context.js';
 import type { Caller } from './context.js';
 import type { Binding } from './decorators.js';
@@ -48,6 +49,12 @@ export class RequestServer {
 
   private async answer(binding: RequestBinding, invoke: Invoke, message: Msg): Promise<void> {
     const caller = callerOf(message.headers);
+    const startedMs = performance.now();
+    const observe = (outcome: string) => {
+      const seconds = (performance.now() - startedMs) / 1_000;
+      const of = { subject: binding.subject, outcome };
+      observeSeconds('request', 'How long commands and queries take', seconds, of);
+    };
     try {
       const request = fromBinary(binding.request, message.data);
       const attributes = { 'messaging.system': 'nats', 'messaging.message.id': caller.commandId };
@@ -55,7 +62,9 @@ export class RequestServer {
         invoke(request, caller),
       );
       message.respond(encodeReply(binding, result));
+      observe('answered');
     } catch (error) {
+      observe(error instanceof DomainError ? 'refused' : 'failed');
       this.refuse(binding, message, caller, error);
     }
   }

@@ -2,12 +2,13 @@ import type { NatsConnection } from '@nats-io/nats-core';
 import { type DynamicModule, Global, Module, type Type } from '@nestjs/common';
 import type { Clock } from '#libs/clock/clock.js';
 import type { EventLog } from '#libs/event-log/event-log.js';
+import type { Telemetry } from '#libs/telemetry/adapters/setup.js';
 import type { Logger } from '#libs/telemetry/logger.js';
 import { HealthController } from './health.controller.js';
 import { Readiness } from './readiness.js';
 import { ServiceClient } from './service-client.js';
 import type { ServiceConfig } from './service-config.js';
-import { CLOCK, EVENT_LOG, LOGGER, NATS, SERVICE_CONFIG } from './tokens.js';
+import { CLOCK, EVENT_LOG, LOGGER, NATS, SERVICE_CONFIG, TELEMETRY } from './tokens.js';
 
 /** What every service gets injected. */
 export interface ServiceFrame {
@@ -17,6 +18,7 @@ export interface ServiceFrame {
   readonly config: ServiceConfig;
   readonly logger: Logger;
   readonly readiness: Readiness;
+  readonly telemetry?: Telemetry | undefined;
 }
 
 @Global()
@@ -34,6 +36,7 @@ export function serviceModule(
     { provide: NATS, useValue: frame.nats },
     { provide: SERVICE_CONFIG, useValue: frame.config },
     { provide: LOGGER, useValue: frame.logger },
+    { provide: TELEMETRY, useValue: frame.telemetry },
     { provide: Readiness, useValue: frame.readiness },
     { provide: ServiceClient, useValue: new ServiceClient(frame.nats) },
   ];

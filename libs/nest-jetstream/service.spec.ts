@@ -12,6 +12,7 @@ import {
   event,
   type ListQuery,
   ListQuerySchema,
+  partitionOf,
   type RecordedEvent,
   RunQuerySchema,
   subjects,
@@ -187,7 +188,9 @@ describe('a service on JetStream', () => {
     await nats.request(subjects.ingressOf('paris', 'received'), new Uint8Array());
     await handledCount(1);
     const manager = await jetstreamManager(nats);
-    const letter = await manager.streams.getMessage('DLQ', { last_by_subj: 'dlq.probe-ingress' });
+    const letter = await manager.streams.getMessage('DLQ', {
+      last_by_subj: 'dlq.probe-ingress.paris.received',
+    });
     expect(letter?.header.get('Espalier-Subject')).toBe('ingress.paris.received');
     expect(letter?.data).toEqual(new Uint8Array([255, 255]));
   });
@@ -213,7 +216,8 @@ describe('a service on JetStream', () => {
     });
     await createSite('www');
     const manager = await jetstreamManager(nats);
-    const info = () => manager.consumers.info('EVENTS', 'probe-events');
+    const lane = partitionOf('site', 'www') % 8;
+    const info = () => manager.consumers.info('EVENTS', `probe-events-${lane}`);
     while ((await info()).num_ack_pending !== 1) expect(handled).toEqual([]);
     const closing = service.close();
     open();

@@ -7,7 +7,10 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { systemClock } from '#libs/clock/adapters/system-clock.js';
 import { DomainError } from '#libs/contracts/index.js';
 import { openJetStreamLog } from '#libs/event-log/adapters/jetstream/jetstream-log.js';
+import { logWriter } from '#libs/telemetry/adapters/log-file.js';
+import { startTelemetry, type Telemetry } from '#libs/telemetry/adapters/setup.js';
 import { jsonLogger, type Logger, reasonOf } from '#libs/telemetry/logger.js';
+import { gauge } from '#libs/telemetry/metrics.js';
 import { JetStreamStrategy } from './jetstream-strategy.js';
 import { connectNats, natsCheck } from './nats-connection.js';
 import { nestLogger } from './nest-logger.js';
@@ -44,10 +47,11 @@ export async function startService(
   definition: ServiceDefinition,
   config: ServiceConfig,
   logger: Logger = serviceLogger(definition.name),
+  telemetry?: Telemetry,
 ): Promise<RunningService> {
   const nats = await connectNats(definition.name, config, clock, logger);
   try {
-    return await startConnected(definition, config, logger, nats);
+    return await startConnected(definition, config, logger, nats, telemetry);
   } catch (error) {
     await nats.close();
     throw error;
@@ -59,12 +63,13 @@ async function startConnected(
   config: ServiceConfig,
   logger: Logger,
   nats: NatsConnection,
+  telemetry?: Telemetry,
 ): Promise<RunningService> {
   const { name } = definition;
   const { allowLazySync, natsMonitorUrl: monitorUrl, natsReplicas: replicas } = config;
   const log = await openJetStreamLog(nats, { allowLazySync, monitorUrl, replicas, logger });
   const readiness = new Readiness(clock);
-  const frame = { log, clock, nats, config, logger, readiness };
+  const frame = { log, clock, nats, config, logger, readiness, telemetry };
   const app = await NestFactory.create(
     serviceModule(definition.module, frame),
     new FastifyAdapter(),
@@ -73,6 +78,7 @@ async function startConnected(
   const strategy = new JetStreamStrategy({ service: name, nats, clock, logger });
   readiness.add('NATS', natsCheck(nats));
   readiness.add('consumers', async () => strategy.problems()[0]);
+  showHealth(name, readiness, strategy);
   const close = async () => {
     await strategy.close();
     await app.close();
@@ -96,12 +102,15 @@ async function startConnected(
 export async function runService(definition: ServiceDefinition): Promise<void> {
   const logger = serviceLogger(definition.name);
   try {
-    const running = await startService(definition, configFromEnvironment(process.env), logger);
+    const telemetry = await startTelemetry(definition.name, process.env, 'prometheus');
+    const config = configFromEnvironment(process.env);
+    const running = await startService(definition, config, logger, telemetry);
     const stop = (signal: NodeJS.Signals) => {
       logger.info('stopping', { signal });
       const late = new Error(`not drained within ${drainWithinMs} ms`);
       clock.schedule(drainWithinMs, () => fail(logger, late));
-      void running.close().then(
+      const ended = running.close().finally(() => telemetry.close());
+      void ended.then(
         () => process.exit(0),
         (error) => fail(logger, error),
       );
@@ -113,6 +122,22 @@ export async function runService(definition: ServiceDefinition): Promise<void> {
   }
 }
 
+const readyOf = new Map<string, number>();
+const lanesOf = new Map<string, number>();
+
+/** What Prometheus sees of the services in this process. */
+function showHealth(name: string, readiness: Readiness, strategy: JetStreamStrategy): void {
+  const byService = (values: ReadonlyMap<string, number>) => () =>
+    [...values].map(([service, value]) => ({ value, of: { service } }));
+  gauge('ready', 'Whether the service can do its work', byService(readyOf));
+  gauge('lanes', 'Parts of the log that this replica reads', () => {
+    lanesOf.set(name, strategy.laneCount);
+    // For the next look: a check asks servers.
+    void readiness.report().then(({ ready }) => readyOf.set(name, ready ? 1 : 0));
+    return byService(lanesOf)();
+  });
+}
+
 async function listen(app: INestApplication, config: ServiceConfig): Promise<string | undefined> {
   if (config.httpPort === undefined) return undefined;
   await app.listen(config.httpPort, config.httpHost);
@@ -121,7 +146,7 @@ async function listen(app: INestApplication, config: ServiceConfig): Promise<str
 }
 
 function serviceLogger(service: string): Logger {
-  return jsonLogger((line) => process.stderr.write(line), clock, 'info', { service });
+  return jsonLogger(logWriter(process.env), clock, 'info', { service });
 }
 
 function fail(logger: Logger, error: unknown): never {

@@ -10,3 +10,5 @@ export const NATS = Symbol('NATS');
 export const SERVICE_CONFIG = Symbol('SERVICE_CONFIG');
 /** A `Logger`. */
 export const LOGGER = Symbol('LOGGER');
+/** A `Telemetry`, or undefined. */
+export const TELEMETRY = Symbol('TELEMETRY');

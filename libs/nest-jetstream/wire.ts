@@ -4,6 +4,7 @@ import type { Caller } from './context.js';
 
 /** Headers of requests between services and from agents. */
 const actorHeader = 'Espalier-Actor';
+const reasonHeader = 'Espalier-Reason';
 const commandIdHeader = 'Espalier-Command-Id';
 const errorHeader = 'Espalier-Error';
 const messageHeader = 'Espalier-Message';
@@ -21,16 +22,19 @@ export function callerHeaders(caller: Caller): MsgHdrs {
   const made = headers();
   made.set(actorHeader, encodeURIComponent(caller.actor));
   made.set(commandIdHeader, encodeURIComponent(caller.commandId));
+  if (caller.reason) made.set(reasonHeader, encodeURIComponent(caller.reason));
   made.set(traceHeader, caller.traceparent ?? newTraceparent());
   return made;
 }
 
 /** Who sent a request; an agent's has no headers and gets an id of its own. */
 export function callerOf(received: MsgHdrs | undefined): Caller {
+  const reason = decodeURIComponent(received?.get(reasonHeader) ?? '');
   return {
     actor: decodeURIComponent(received?.get(actorHeader) || 'unknown'),
     commandId: decodeURIComponent(received?.get(commandIdHeader) || nuid.next()),
     traceparent: received?.get(traceHeader) || newTraceparent(),
+    ...(reason ? { reason } : {}),
   };
 }
 

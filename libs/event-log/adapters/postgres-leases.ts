@@ -17,6 +17,15 @@ create table if not exists partition_lease (
   primary key (consumer, partition)
 )`;
 
+/** The table of the replicas that share a consumer's partitions, for a migration. */
+export const membersTable = `
+create table if not exists partition_member (
+  consumer text not null,
+  holder text not null,
+  expires_at timestamptz not null,
+  primary key (consumer, holder)
+)`;
+
 /**
  * Leases as rows of PostgreSQL, by the clock of the database.
  * @param database for what needs no transaction of the caller
@@ -25,6 +34,15 @@ export function postgresLeases<Transaction extends Sql = Sql>(
   database: Sql,
 ): PartitionLeases<Transaction> {
   const leases: PartitionLeases<Transaction> = {
+    async join(consumer, holder, ttlMs) {
+      const result = await database.query(joinSql, [consumer, holder, ttlMs]);
+      return rowsOf(result).map((row) => String(row.holder));
+    },
+
+    async leave(consumer, holder) {
+      await database.query(leaveSql, [consumer, holder]);
+    },
+
     async acquire(consumer, holder, partitions, ttlMs) {
       const result = await database.query(acquireSql, [consumer, holder, [...partitions], ttlMs]);
       return rowsOf(result).map(leaseOf);
@@ -62,6 +80,26 @@ export function postgresLeases<Transaction extends Sql = Sql>(
 }
 
 // Each statement ends in a select, because drivers agree on the result of a select only.
+const joinSql = `
+with joined as (
+  insert into partition_member (consumer, holder, expires_at)
+  values ($1, $2, clock_timestamp() + $3 * interval '1 millisecond')
+  on conflict (consumer, holder) do update set expires_at = excluded.expires_at
+  returning holder
+), gone as (
+  delete from partition_member where consumer = $1 and holder <> $2
+    and expires_at <= clock_timestamp() - interval '1 minute'
+)
+select holder from joined union
+select holder from partition_member where consumer = $1 and expires_at > clock_timestamp()
+order by holder`;
+
+const leaveSql = `
+with left_over as (
+  delete from partition_member where consumer = $1 and holder = $2 returning holder
+)
+select holder from left_over`;
+
 const acquireSql = `
 with taken as (
   insert into partition_lease as lease (consumer, partition, holder, fencing_token, expires_at)

@@ -8,6 +8,7 @@ import {
   type RecordedEvent,
   subjects,
 } from '#libs/contracts/index.js';
+import { Slots } from '#libs/nest-jetstream/keyed-queue.js';
 import { type Logger, silentLogger } from '#libs/telemetry/logger.js';
 import {
   type AggregateAppend,
@@ -17,10 +18,11 @@ import {
   type LogCapabilities,
   type LogFilter,
   type LogSubscription,
+  type Passed,
   VersionConflict,
 } from '../../event-log.js';
 import { eventsCausedBy, pendingEvents } from '../../pending-events.js';
-import { type LogConnection, OrderedReader } from './ordered-reader.js';
+import { eventsOf, eventsOrPlaces, type LogConnection, OrderedReader } from './ordered-reader.js';
 import { publishAtomically, publishOne } from './publishing.js';
 import { RecentCauses } from './recent-causes.js';
 import { isConflict, type Patience, retrying } from './retrying.js';
@@ -75,9 +77,13 @@ export async function openJetStreamLog(
   return new JetStreamLog(capabilities, connection, reader, patience);
 }
 
+/** A stream takes 50 open batches of all its clients, and forgets those beyond for ten seconds. */
+const batchesAtOnce = 8;
+
 class JetStreamLog implements EventLog {
   private readonly recentCauses = new RecentCauses();
-  private readonly followers = new Set<OrderedReader>();
+  private readonly batches = new Slots(batchesAtOnce);
+  private readonly followers = new Set<{ restart(): void }>();
 
   constructor(
     readonly capabilities: LogCapabilities,
@@ -104,7 +110,7 @@ class JetStreamLog implements EventLog {
     const recorded = isWhole
       ? await this.appendWhole([{ append, pending }], context.causationId)
       : await this.appendInTurn(append, pending);
-    this.remember(recorded);
+    this.remember(recorded, expected.sequence);
     return recorded;
   }
 
@@ -122,21 +128,28 @@ class JetStreamLog implements EventLog {
     const known = prepared.find(({ append }) => append.expected.sequence > 0);
     const repeated = known && (await this.alreadyAppended(known.append, context.causationId));
     if (repeated && repeated.length > 0) return this.eventsOf(prepared, context.causationId);
-    return prepared.length === 0 ? [] : this.appendWhole(prepared, context.causationId);
+    if (prepared.length === 0) return [];
+    const recorded = await this.appendWhole(prepared, context.causationId);
+    for (const { aggregate, expected } of appends) {
+      const subject = subjects.aggregate(aggregate);
+      const isOwn = (event: RecordedEvent) => subjects.aggregate(event.aggregate) === subject;
+      this.remember(recorded.filter(isOwn), expected.sequence);
+    }
+    return recorded;
   }
 
-  async read(aggregate: AggregateId): Promise<RecordedEvent[]> {
+  async read(aggregate: AggregateId, afterSequence = 0): Promise<RecordedEvent[]> {
     const events = await retrying('reading an aggregate', this.patience, () =>
-      this.reader.read(aggregate),
+      this.reader.read(aggregate, afterSequence),
     );
-    this.remember(events);
+    this.remember(events, afterSequence);
     return events;
   }
 
   async *replay(filter: LogFilter): AsyncGenerator<RecordedEvent> {
     const lastSequence = await this.lastSequence();
     if (lastSequence <= filter.afterSequence) return;
-    const reader = new OrderedReader(this.connection, filter);
+    const reader = new OrderedReader(this.connection, filter, eventsOf(filter));
     this.followers.add(reader);
     try {
       yield* reader.read({ lastSequence });
@@ -146,7 +159,15 @@ class JetStreamLog implements EventLog {
   }
 
   subscribe(filter: LogFilter): LogSubscription {
-    const reader = new OrderedReader(this.connection, filter);
+    return this.following(new OrderedReader(this.connection, filter, eventsOf(filter)));
+  }
+
+  follow(filter: LogFilter): LogSubscription<RecordedEvent | Passed> {
+    const { partitions: _, ...everything } = filter;
+    return this.following(new OrderedReader(this.connection, everything, eventsOrPlaces(filter)));
+  }
+
+  private following<Item>(reader: OrderedReader<Item>): LogSubscription<Item> {
     this.followers.add(reader);
     return {
       [Symbol.asyncIterator]: () => reader.read('closed'),
@@ -184,7 +205,7 @@ class JetStreamLog implements EventLog {
     const firstSequence =
       first && only
         ? await publishOne(this.connection.client, only, first.expectedSequence, this.patience)
-        : await publishAtomically(this.connection.nats, groups, this.patience);
+        : await publishAtomically(this.connection.nats, groups, this.patience, this.batches);
     return all.map((pending, index) => recordedAs(pending, firstSequence + index));
   }
 
@@ -249,11 +270,14 @@ class JetStreamLog implements EventLog {
     return own;
   }
 
-  private remember(events: readonly RecordedEvent[]): void {
+  /** What follows what is known of an aggregate, or all of it. */
+  private remember(events: readonly RecordedEvent[], afterSequence = 0): void {
     const last = events.at(-1);
-    if (!last || events[0]?.version !== 1) return;
+    if (!last) return;
     const causes = events.map((event) => event.context.causationId);
-    this.recentCauses.set(subjects.aggregate(last.aggregate), last.sequence, causes);
+    const subject = subjects.aggregate(last.aggregate);
+    if (events[0]?.version === 1) this.recentCauses.set(subject, last.sequence, causes);
+    else this.recentCauses.extend(subject, afterSequence, last.sequence, causes);
   }
 
   private async watchConnection(): Promise<void> {

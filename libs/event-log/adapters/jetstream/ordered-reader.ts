@@ -5,26 +5,30 @@ import {
   DeliverPolicy,
   type JetStreamClient,
   type JetStreamManager,
+  type JsMsg,
   ReplayPolicy,
 } from '@nats-io/jetstream';
 import { type NatsConnection, nanos } from '@nats-io/nats-core';
 import {
+  type AggregateType,
+  fromSubjectToken,
   partitionCount,
+  partitionOfRows,
   type RecordedEvent,
   subjects,
-  UndecodableEvent,
 } from '#libs/contracts/index.js';
 import { reasonOf } from '#libs/telemetry/logger.js';
-import { type LogFilter, LogUnavailable } from '../../event-log.js';
-import { eventOf } from './stored-events.js';
+import { type LogFilter, LogUnavailable, type Passed } from '../../event-log.js';
+import { anyEventOf } from './stored-events.js';
 import { eventStream } from './streams.js';
 
-const messagesAhead = 1000;
+const messagesAhead = 2000;
 const pullExpiryMs = 60_000;
 const forgetConsumerAfterMs = 5 * 60_000;
 const longestPauseMs = 2000;
 const lost = new Set(['heartbeats_missed', 'consumer_deleted', 'no_responders']);
 const replayAttempts = 8;
+const lookForDamageMs = 2_000;
 
 /** What reads need of a connection. */
 export interface LogConnection {
@@ -37,27 +41,33 @@ export interface LogConnection {
  * One ordered read: an ephemeral consumer, made anew after the last event that was read whenever
  * the server restarts, the connection is lost or a message is missing.
  */
-export class OrderedReader {
+export class OrderedReader<Item = RecordedEvent> {
   private isClosed = false;
   private messages: ConsumerMessages | undefined;
   private lastSequence: number;
+  /** What the server has still to give, by its last word. */
+  private pending = 0;
+  /** Nothing is left that the server can give. */
+  private isExhausted = false;
   private wakeFromPause: () => void = () => undefined;
 
   constructor(
     private readonly connection: LogConnection,
     private readonly filter: LogFilter,
+    /** Makes an item of a message. */
+    private readonly itemOf: (message: JsMsg) => Item,
   ) {
     this.lastSequence = filter.afterSequence;
   }
 
   /** Reads on for ever, or until it has read all up to `lastSequence`. */
-  async *read(until: { readonly lastSequence: number } | 'closed'): AsyncGenerator<RecordedEvent> {
+  async *read(until: { readonly lastSequence: number } | 'closed'): AsyncGenerator<Item> {
     for (let failures = 0; !this.isClosed; ) {
       const before = this.lastSequence;
       try {
         if ((yield* this.readOneConsumer(until)) === 'done') return;
       } catch (error) {
-        if (error instanceof UndecodableEvent || this.connection.nats.isClosed()) throw error;
+        if (this.connection.nats.isClosed()) throw error;
         failures = this.lastSequence > before ? 1 : failures + 1;
         if (until !== 'closed' && failures === replayAttempts) {
           throw new LogUnavailable(`reading the log failed (${reasonOf(error)})`, { cause: error });
@@ -80,8 +90,10 @@ export class OrderedReader {
 
   private async *readOneConsumer(
     until: { readonly lastSequence: number } | 'closed',
-  ): AsyncGenerator<RecordedEvent, 'done' | 'interrupted'> {
+  ): AsyncGenerator<Item, 'done' | 'interrupted'> {
     const info = await this.createConsumer();
+    this.pending = info.num_pending;
+    const stopLooking = this.lookForDamage(info.name);
     try {
       if (until !== 'closed' && info.num_pending === 0) return 'done';
       this.messages = await this.startConsuming(info);
@@ -92,16 +104,53 @@ export class OrderedReader {
         delivered += 1;
         if (deliverySequence !== delivered) return 'interrupted';
         this.lastSequence = streamSequence;
-        yield eventOf(message.data, streamSequence);
+        this.pending = pending;
+        yield this.itemOf(message);
         if (this.isClosed) return 'done';
         if (until !== 'closed' && (pending === 0 || streamSequence >= until.lastSequence)) {
           return 'done';
         }
       }
-      return 'interrupted';
+      return until !== 'closed' && this.isExhausted ? 'done' : 'interrupted';
     } finally {
+      stopLooking();
       this.messages?.stop();
       this.connection.manager.consumers.delete(eventStream, info.name).catch(() => undefined);
+    }
+  }
+
+  /**
+   * The server gives no message whose checksum is wrong, and no later one either. One that it has
+   * not given for a while is looked for, and passed over: `audit verify` names it.
+   */
+  private lookForDamage(consumer: string): () => void {
+    let before = -1;
+    const timer = setInterval(() => {
+      const isStill = before === this.lastSequence && this.pending > 0;
+      before = this.lastSequence;
+      if (isStill) void this.passDamage(consumer).catch(() => undefined);
+    }, lookForDamageMs);
+    return () => clearInterval(timer);
+  }
+
+  private async passDamage(consumer: string): Promise<void> {
+    const from = this.lastSequence;
+    const { manager } = this.connection;
+    const { num_pending } = await manager.consumers.info(eventStream, consumer);
+    const { state } = await manager.streams.info(eventStream);
+    let damaged = from;
+    while (damaged < state.last_seq && !(await this.isReadable(damaged + 1))) damaged += 1;
+    if (this.lastSequence !== from || (damaged === from && num_pending > 0)) return;
+    this.isExhausted = damaged >= state.last_seq || num_pending === 0;
+    if (num_pending > 0) this.lastSequence = damaged;
+    if (num_pending > 0 || this.isExhausted) this.messages?.stop();
+  }
+
+  private async isReadable(seq: number): Promise<boolean> {
+    try {
+      return (await this.connection.manager.streams.getMessage(eventStream, { seq })) !== null;
+    } catch {
+      return false;
     }
   }
 
@@ -145,6 +194,26 @@ export class OrderedReader {
       };
     });
   }
+}
+
+/** Every message as an event. */
+export function eventsOf({ withStored }: LogFilter): (message: JsMsg) => RecordedEvent {
+  return ({ data, seq }) => anyEventOf(data, seq, withStored);
+}
+
+/** Messages of the filter's partitions as events, the places of the others: nothing is decoded. */
+export function eventsOrPlaces(filter: LogFilter): (message: JsMsg) => RecordedEvent | Passed {
+  const event = eventsOf(filter);
+  const { partitions } = filter;
+  if (!partitions || new Set(partitions).size === partitionCount) return event;
+  const wanted = new Set(partitions);
+  return (message) => {
+    const [, type, token] = message.subject.split('.');
+    const correlationId = decodeURIComponent(message.headers?.get('ce-correlationid') ?? '');
+    const id = fromSubjectToken(token ?? '');
+    const partition = partitionOfRows(type as AggregateType, id, correlationId);
+    return wanted.has(partition) ? event(message) : { type: 'Passed', sequence: message.seq };
+  };
 }
 
 /** The subjects that a filter selects. */

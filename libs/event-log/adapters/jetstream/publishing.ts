@@ -1,5 +1,6 @@
 import { JetStreamApiError, type JetStreamClient, type PubAck } from '@nats-io/jetstream';
 import { type NatsConnection, nuid } from '@nats-io/nats-core';
+import type { Slots } from '#libs/nest-jetstream/keyed-queue.js';
 import { AlreadyPublished, type Patience, retrying } from './retrying.js';
 import type { Message } from './stored-events.js';
 
@@ -31,17 +32,19 @@ export async function publishOne(
 }
 
 /**
- * Publishes all or nothing. By hand, because the client's own batches ignore expectations.
+ * Publishes all or nothing, so many batches at once as there are slots. By hand, because the
+ * client's own batches ignore expectations.
  * @returns the sequence of the first message; the others follow without gaps
  */
 export async function publishAtomically(
   nats: NatsConnection,
   groups: readonly ExpectedMessages[],
   patience: Patience,
+  batches: Slots,
 ): Promise<number> {
   const count = groups.reduce((sum, { messages }) => sum + messages.length, 0);
   const last = await retrying('appending events', patience, () =>
-    publishBatch(nats, groups, count, patience.attemptTimeoutMs),
+    batches.use(() => publishBatch(nats, groups, count, patience.attemptTimeoutMs)),
   );
   return last - count + 1;
 }

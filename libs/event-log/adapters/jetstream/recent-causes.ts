@@ -18,6 +18,12 @@ export class RecentCauses {
     return known?.sequence === sequence ? known.causes.has(causationId) : undefined;
   }
 
+  /** Adds what came after the sequence up to which an aggregate is known. */
+  extend(subject: string, after: number, sequence: number, causes: Iterable<string>): void {
+    const known = this.bySubject.get(subject);
+    if (known?.sequence === after) this.set(subject, sequence, [...known.causes, ...causes]);
+  }
+
   set(subject: string, sequence: number, causes: Iterable<string>): void {
     this.bySubject.delete(subject);
     this.bySubject.set(subject, { sequence, causes: new Set(causes) });

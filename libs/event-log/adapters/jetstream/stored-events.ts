@@ -4,6 +4,7 @@ import {
   type AggregateId,
   type CloudEvent,
   cloudEventHeaders,
+  eventFromText,
   fromCloudEvent,
   type PendingEvent,
   type RecordedEvent,
@@ -47,6 +48,13 @@ export function eventOf(data: Uint8Array, sequence: number): RecordedEvent {
   return fromCloudEvent(JSON.parse(decoder.decode(data)) as CloudEvent, sequence);
 }
 
+/** As `eventOf`, but never throws: see `eventFromText`. */
+export function anyEventOf(data: Uint8Array, sequence: number, withStored = false): RecordedEvent {
+  const stored = decoder.decode(data);
+  const event = eventFromText(stored, sequence);
+  return withStored ? { ...event, stored } : event;
+}
+
 /** Percent-encoded where a header cannot hold it, as the CloudEvents binding asks. */
 function headerValue(value: string): string {
   return value.replace(/[^\x20-\x24\x26-\x7e]/gu, encodeURIComponent);
@@ -66,24 +74,34 @@ export class AggregateReader {
     this.canReadMany = isAtLeast(nats.info?.version ?? '', [2, 11, 0]);
   }
 
-  async read(aggregate: AggregateId): Promise<RecordedEvent[]> {
+  async read(aggregate: AggregateId, afterSequence: number): Promise<RecordedEvent[]> {
     const subject = subjects.aggregate(aggregate);
     const events: RecordedEvent[] = [];
-    if (this.canReadMany) await this.readMany(subject, events);
-    if (!this.canReadMany || this.hasReplicas) await this.readFromLeader(subject, events);
+    if (this.canReadMany) await this.readMany(subject, events, afterSequence);
+    if (!this.canReadMany || this.hasReplicas) {
+      await this.readFromLeader(subject, events, afterSequence);
+    }
     return events;
   }
 
-  private async readMany(subject: string, events: RecordedEvent[]): Promise<void> {
+  private async readMany(
+    subject: string,
+    events: RecordedEvent[],
+    afterSequence: number,
+  ): Promise<void> {
     for (;;) {
       const before = events.length;
-      await within(this.timeoutMs, this.readBatch(subject, events));
+      await within(this.timeoutMs, this.readBatch(subject, events, afterSequence));
       if (events.length - before < eventsPerRequest) return;
     }
   }
 
-  private async readBatch(subject: string, events: RecordedEvent[]): Promise<void> {
-    const seq = (events.at(-1)?.sequence ?? 0) + 1;
+  private async readBatch(
+    subject: string,
+    events: RecordedEvent[],
+    afterSequence: number,
+  ): Promise<void> {
+    const seq = (events.at(-1)?.sequence ?? afterSequence) + 1;
     try {
       const query = { seq, next_by_subj: subject, batch: eventsPerRequest };
       for await (const stored of await this.manager.direct.getBatch(eventStream, query)) {
@@ -94,9 +112,13 @@ export class AggregateReader {
     }
   }
 
-  private async readFromLeader(subject: string, events: RecordedEvent[]): Promise<void> {
+  private async readFromLeader(
+    subject: string,
+    events: RecordedEvent[],
+    afterSequence: number,
+  ): Promise<void> {
     for (;;) {
-      const seq = (events.at(-1)?.sequence ?? 0) + 1;
+      const seq = (events.at(-1)?.sequence ?? afterSequence) + 1;
       const query = { seq, next_by_subj: subject };
       const stored = await this.manager.streams.getMessage(eventStream, query);
       if (!stored) return;

@@ -14,8 +14,14 @@ import { DomainError, subjects } from '#libs/contracts/index.js';
 export const eventStream = 'EVENTS';
 export const ingressStream = 'INGRESS';
 export const deadLetterStream = 'DLQ';
+/** Copies of events in the words of CDEvents, for pipelines; kept 7 days. */
+export const pipelineStream = 'CDEVENTS';
+/** Which replica reads what: forgotten when NATS restarts, and then decided anew. */
+export const laneStream = 'LANES';
+/** What happens outside and makes jobs run; other systems publish here. */
+export const triggerStream = 'TRIGGERS';
 
-/** What a service could not handle: `dlq.<consumer>`; for people, not for services. */
+/** What a service could not handle: `dlq.<consumer>.<aggregate>`; for people, not for services. */
 export const deadLetterSubjects = 'dlq.>';
 
 const weekMs = 7 * 24 * 3600 * 1000;
@@ -57,8 +63,33 @@ function wantedStreams(replicas: number): Wanted[] {
       allow_atomic: true,
     },
     { ...common, name: ingressStream, subjects: [subjects.ingress], max_age: nanos(weekMs) },
+    { ...common, name: triggerStream, subjects: [subjects.triggers], max_age: nanos(weekMs) },
     { ...common, name: deadLetterStream, subjects: [deadLetterSubjects], max_age: 0 },
+    {
+      ...common,
+      name: pipelineStream,
+      subjects: ['cdevents.>'],
+      max_age: nanos(weekMs),
+    },
+    lanes(replicas),
   ];
+}
+
+function lanes(replicas: number): Wanted {
+  return {
+    name: laneStream,
+    subjects: ['lanes.*'],
+    storage: StorageType.Memory,
+    num_replicas: replicas,
+    max_msgs_per_subject: 1,
+    allow_direct: true,
+  };
+}
+
+/** Creates the stream of lanes again, which a server forgets when it restarts. */
+export async function renewLaneStream(manager: JetStreamManager): Promise<void> {
+  const { config } = await manager.streams.info(eventStream);
+  await ensureStream(manager, lanes(config.num_replicas));
 }
 
 async function ensureStream(manager: JetStreamManager, wanted: Wanted): Promise<void> {
@@ -78,11 +109,13 @@ async function configOf(
   try {
     return (await manager.streams.info(name)).config;
   } catch (error) {
-    const isMissing =
-      error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound;
-    if (isMissing) return undefined;
+    if (isStreamMissing(error)) return undefined;
     throw error;
   }
+}
+
+export function isStreamMissing(error: unknown): boolean {
+  return error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound;
 }
 
 /** A stream that an older server made; a server that knows no atomic batches ignores the wish. */
