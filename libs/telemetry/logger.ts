@@ -1,3 +1,4 @@
+import { context, trace } from '@opentelemetry/api';
 import type { Clock } from '#libs/clock/clock.js';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -15,7 +16,7 @@ export interface Logger {
 
 const order: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
-/** One JSON object per line; nothing below `level`. */
+/** One JSON object per line, with the ids of the active trace; nothing below `level`. */
 export function jsonLogger(
   write: (line: string) => void,
   clock: Clock,
@@ -27,7 +28,7 @@ export function jsonLogger(
     (message: string, more: LogFields = {}) => {
       if (order.indexOf(messageLevel) < order.indexOf(level)) return;
       const time = new Date(clock.nowMs()).toISOString();
-      const line = { time, level: messageLevel, message, ...fields, ...more };
+      const line = { time, level: messageLevel, message, ...fields, ...more, ...traceIds() };
       write(`${JSON.stringify(line, plain)}\n`);
     };
   return {
@@ -37,6 +38,11 @@ export function jsonLogger(
     error: at('error'),
     with: (more) => jsonLogger(write, clock, level, { ...fields, ...more }),
   };
+}
+
+function traceIds(): LogFields {
+  const span = trace.getSpanContext(context.active());
+  return span ? { trace_id: span.traceId, span_id: span.spanId } : {};
 }
 
 /** Says nothing. */
