@@ -6,9 +6,10 @@ import { readExactly } from './file-bytes.js';
 
 /** All bytes of a file. @throws BlobNotFound */
 export async function contentOf(store: ContentStore, file: FileEntry): Promise<Uint8Array> {
-  const bytes = new Uint8Array(file.sizeBytes);
+  const bytes = new Uint8Array(Buffer.allocUnsafeSlow(file.sizeBytes).buffer);
   let filled = 0;
   for await (const chunk of store.read(file.digest)) {
+    if (chunk.length === bytes.length) return chunk;
     if (filled + chunk.length > bytes.length) throw wrongSize(file);
     bytes.set(chunk, filled);
     filled += chunk.length;

@@ -12,7 +12,10 @@ import { frameMessage } from './message-stream.js';
 
 /** Less is not worth a frame. */
 const worthCompressingBytes = 2048;
+/** zstd's; commands up to a megabyte are packed as tightly as can be, which takes half a second. */
 const commandsLevel = 9;
+const fewCommandsBytes = 1024 ** 2;
+const fewCommandsLevel = 19;
 
 /** A body that was measured: containers that differ in their headers only are quick to write. */
 export interface Body {
@@ -226,7 +229,8 @@ async function stored(frames: readonly Uint8Array[]): Promise<CommandBuffer> {
   const plainBytes = lengthOf(frames);
   if (plainBytes >= worthCompressingBytes && canCompressHere()) {
     const packed: Uint8Array[] = [];
-    for await (const piece of compressStream(chunksOf(frames), commandsLevel)) packed.push(piece);
+    const level = plainBytes <= fewCommandsBytes ? fewCommandsLevel : commandsLevel;
+    for await (const piece of compressStream(chunksOf(frames), level)) packed.push(piece);
     if (lengthOf(packed) < plainBytes) return bufferOf(packed, commandCount, Compression.ZSTD);
   }
   return bufferOf(frames, commandCount, Compression.NONE);

@@ -4,7 +4,7 @@ import {
   type Command,
   CommandSchema,
   type DataSlice,
-  type PatchEncoding,
+  PatchEncoding,
   type PatchOperationSchema,
 } from '#libs/contracts/index.js';
 
@@ -54,12 +54,23 @@ export const patchFile = (
     case: 'patchFile',
     value: {
       ...fileFields(wanted),
-      basePath: base.path,
+      basePath: base.path === wanted.path ? '' : base.path,
       encoding,
-      operations: [...operations],
+      operations: isPlain({ encoding, operations }, base, wanted) ? [] : [...operations],
       data,
     },
   });
+
+/** Whether the one operation goes without saying: see `PatchFile.operations`. */
+function isPlain(
+  { encoding, operations: [first, ...others] = [] }: PatchForm,
+  base: FileEntry,
+  wanted: FileEntry,
+): boolean {
+  if (encoding !== PatchEncoding.DIFFERENCE || !first || others.length > 0) return false;
+  const copied = BigInt(Math.min(base.sizeBytes, wanted.sizeBytes));
+  return !first.copyOffset && first.copyLength === copied;
+}
 
 export const setMode = ({ path, mode }: FileEntry | DirectoryEntry): Command =>
   command({ case: 'setMode', value: { path, mode } });

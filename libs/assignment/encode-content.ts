@@ -4,16 +4,22 @@ import { Compression } from '#libs/contracts/index.js';
 import { compress, compressStream } from '#libs/native/zstd.js';
 import { contentOf, openBlob } from './blob-bytes.js';
 import type { StoredContent } from './data-file.js';
-import { encodePatch } from './encode-patch.js';
+import { encodePatch, type SmallPatch } from './encode-patch.js';
 import { encodeSegments } from './encode-segments.js';
 import type { EncodedPatch } from './encoded-patch.js';
 import { canCompress, type EncodingPolicy, levelsOf } from './encoding-policy.js';
+import { type SmallDifference, smallDifference } from './small-difference.js';
 
 /** How a file's content goes into the data file. */
-export type EncodedContent = EncodedPatch | (StoredContent & { readonly kind: 'whole' });
+export type EncodedContent =
+  | EncodedPatch
+  | SmallDifference
+  | (StoredContent & { readonly kind: 'whole' });
 
 /** A patch this many times shorter than its file needs no comparison with the whole file. */
 const clearlySmaller = 8;
+/** No other form of a patch is shorter: its frame's header and tables alone take this. */
+const tinyBytes = 40;
 
 /**
  * The smallest form of `wanted`: a patch of `base` (a file of the base), compressed, or as it is.
@@ -37,11 +43,27 @@ export async function encodeContent(
   }
   const bytes = await contentOf(store, wanted);
   const patch = isPatched
-    ? await encodePatch(policy, await contentOf(store, base), bytes)
+    ? await smallestPatch(policy, await contentOf(store, base), bytes)
     : undefined;
-  if (patch && patch.bytes.length * clearlySmaller <= bytes.length) return patch;
+  if (patch && lengthOf(patch) * clearlySmaller <= bytes.length) return patch;
   const whole = await smallestWhole(bytes, level);
-  return patch && patch.bytes.length < whole.bytes.length ? patch : whole;
+  return patch && lengthOf(patch) < whole.bytes.length ? patch : whole;
+}
+
+async function smallestPatch(
+  policy: EncodingPolicy,
+  base: Uint8Array,
+  wanted: Uint8Array,
+): Promise<SmallPatch | SmallDifference | undefined> {
+  const difference = await smallDifference(policy, base, wanted);
+  if (difference && difference.estimatedBytes <= tinyBytes) return difference;
+  const patch = await encodePatch(policy, base, wanted);
+  if (!difference || !patch) return patch ?? difference;
+  return lengthOf(difference) < lengthOf(patch) ? difference : patch;
+}
+
+function lengthOf(patch: SmallPatch | SmallDifference): number {
+  return patch.kind === 'patch' ? patch.bytes.length : patch.estimatedBytes;
 }
 
 function canPatch(base: FileEntry, wanted: FileEntry): boolean {

@@ -7,6 +7,7 @@ import type { StoredContent } from './data-file.js';
 import { encodeSegments } from './encode-segments.js';
 import type { EncodedPatch } from './encoded-patch.js';
 import { type EncodingPolicy, hasCompressor, levelsOf } from './encoding-policy.js';
+import { asMessage } from './small-difference.js';
 
 /** A patch in memory. */
 export type SmallPatch = EncodedPatch & { readonly bytes: Uint8Array };
@@ -62,11 +63,7 @@ async function encodeDifference(
   return {
     kind: 'patch',
     encoding: PatchEncoding.DIFFERENCE,
-    operations: operations.map(({ copyOffset, copyLength, literalLength }) => ({
-      copyOffset: BigInt(copyOffset),
-      copyLength: BigInt(copyLength),
-      literalLength: BigInt(literalLength),
-    })),
+    operations: operations.map(asMessage),
     compression: Compression.ZSTD,
     bytes: await joined(compressStream(pieces, levelsOf(policy).patch)),
   };

@@ -1,14 +1,7 @@
-import { create } from '@bufbuild/protobuf';
 import type { ContentStore } from '#libs/content-store/content-store.js';
 import type { FileEntry, TreeEntry } from '#libs/content-store/manifest.js';
-import {
-  type Command,
-  Compression,
-  type DataSlice,
-  DataSliceSchema,
-} from '#libs/contracts/index.js';
+import type { Command, DataSlice } from '#libs/contracts/index.js';
 import type { TreeDifference } from '#libs/delta/tree-difference.js';
-import { compress } from '#libs/native/zstd.js';
 import { contentOf } from './blob-bytes.js';
 import * as commands from './commands.js';
 import type { DataFile } from './data-file.js';
@@ -16,6 +9,7 @@ import { encodeContent } from './encode-content.js';
 import { canCompress, type EncodingPolicy, levelsOf } from './encoding-policy.js';
 import { orderedMap } from './ordered-map.js';
 import { similarBases } from './similar-bases.js';
+import { SolidFrameWriter, type SolidPart } from './solid-frame-writer.js';
 
 /** Files encoded at a time: one per core of a small host. */
 const encodersAtOnce = 2;
@@ -23,7 +17,6 @@ const encodersAtOnce = 2;
 const aloneBytes = 16 * 1024 ** 2;
 /** Files up to this size share frames, and readers take them in one piece. */
 const solidFileBytes = 256 * 1024;
-const solidFrameBytes = 4 * 1024 ** 2;
 /** More new content than this is compressed quickly. */
 const littleContentBytes = 48 * 1024 ** 2;
 
@@ -94,7 +87,7 @@ function firstOfEach(files: readonly FileEntry[]): FileEntry[] {
   return files.filter(({ digest }) => !digests.has(digest) && digests.add(digest));
 }
 
-/** Large files one by one, then the others. */
+/** Large files one by one, then the others; small differences share frames. */
 async function encodeEach(files: readonly NewContent[], work: Work): Promise<Command[]> {
   const { store, policy, wholeLevel, data, slices } = work;
   const isLarge = ({ wanted, base }: NewContent) =>
@@ -108,51 +101,46 @@ async function encodeEach(files: readonly NewContent[], work: Work): Promise<Com
     { files: files.filter(isLarge), atOnce: 1 },
     { files: files.filter((file) => !isLarge(file)), atOnce: encodersAtOnce },
   ];
+  const solid = new SolidFrameWriter<PatchOf>(data, levelsOf(policy).patch);
+  const patch = ([{ base, wanted, form }, slice]: SolidPart<PatchOf>) => {
+    result.push(commands.patchFile(base, wanted, form, slice));
+  };
   for (const group of groups) {
     const encoded = orderedMap(group.files, group.atOnce, encode);
     for await (const { wanted, base, content } of encoded) {
-      if (content.kind === 'patch' && base) {
-        const slice = await data.append(content);
-        result.push(commands.patchFile(base, wanted, content, slice));
-        continue;
+      if (content.kind === 'difference' && base) {
+        const { bytes, encoding, operations = [] } = content;
+        const part = { base, wanted, form: { encoding, operations } };
+        for (const written of await solid.add(part, bytes)) patch(written);
+      } else if (content.kind === 'patch' && base) {
+        patch([{ base, wanted, form: content }, await data.append(content)]);
+      } else if (content.kind === 'whole') {
+        const slice = slices.get(wanted.digest) ?? (await data.append(content));
+        slices.set(wanted.digest, slice);
+        result.push(commands.putFile(wanted, slice));
       }
-      const slice = slices.get(wanted.digest) ?? (await data.append(content));
-      slices.set(wanted.digest, slice);
-      result.push(commands.putFile(wanted, slice));
     }
   }
+  for (const written of await solid.finish()) patch(written);
   return result;
 }
 
-/** Stores small files in solid frames: similar ones cost little beside each other. */
-async function storeSolid(files: readonly FileEntry[], work: Work): Promise<void> {
-  for (const group of groupsOf(files.filter(({ digest }) => !work.slices.has(digest)))) {
-    const contents: Uint8Array[] = [];
-    for (const file of group) contents.push(await contentOf(work.store, file));
-    const plain = Buffer.concat(contents);
-    const bytes = await compress(plain, work.wholeLevel);
-    const frame = await work.data.append({ compression: Compression.ZSTD, bytes });
-    let at = 0;
-    for (const { digest, sizeBytes } of group) {
-      const place = { contentOffset: BigInt(at), contentBytes: BigInt(plain.length) };
-      work.slices.set(digest, create(DataSliceSchema, { ...frame, ...place }));
-      at += sizeBytes;
-    }
-  }
+interface PatchOf {
+  readonly base: FileEntry;
+  readonly wanted: FileEntry;
+  readonly form: commands.PatchForm;
 }
 
-function groupsOf(files: readonly FileEntry[]): FileEntry[][] {
-  const groups: FileEntry[][] = [];
-  let bytesLeft = 0;
+/** Stores small files in solid frames. */
+async function storeSolid(files: readonly FileEntry[], work: Work): Promise<void> {
+  const { store, data, wholeLevel, slices } = work;
+  const solid = new SolidFrameWriter<string>(data, wholeLevel);
+  const known = ([digest, slice]: SolidPart<string>) => slices.set(digest, slice);
   for (const file of files) {
-    if (file.sizeBytes > bytesLeft || groups.length === 0) {
-      groups.push([]);
-      bytesLeft = solidFrameBytes;
-    }
-    groups.at(-1)?.push(file);
-    bytesLeft -= file.sizeBytes;
+    if (slices.has(file.digest)) continue;
+    (await solid.add(file.digest, await contentOf(store, file))).forEach(known);
   }
-  return groups;
+  (await solid.finish()).forEach(known);
 }
 
 function putKnown(file: FileEntry, { slices }: Work): Command {

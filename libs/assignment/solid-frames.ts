@@ -3,8 +3,11 @@ import { AssignmentRefused } from './errors.js';
 
 /** The most that may be in one solid frame: what a reader keeps in memory for it. */
 export const largestSolidBytes = 8 * 1024 ** 2;
-/** Files come in the order of their frames; those read ahead may reach into the next one. */
-const framesKept = 2;
+/**
+ * Files come in the order of their frames, of which there are two kinds, whole files and
+ * differences; those read ahead may reach into the next one.
+ */
+const framesKept = 4;
 
 /** The solid frames of a data file: each is decompressed once for all files that are in it. */
 export class SolidFrames {

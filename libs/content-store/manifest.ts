@@ -42,6 +42,14 @@ export function comparePaths(a: string, b: string): number {
   return a.length - b.length;
 }
 
+/** Sorts entries in the order of manifests, in place. */
+export function sortByPath<E extends { readonly path: string }>(entries: E[]): E[] {
+  // UTF-16 order is UTF-8 order as long as there are no surrogates, and far cheaper.
+  const hasSurrogates = entries.some(({ path }) => /[\ud800-\udfff]/.test(path));
+  if (hasSurrogates) return entries.sort((a, b) => comparePaths(a.path, b.path));
+  return entries.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
 /** Surrogates stand for code points above all others, but not above U+E000 to U+FFFF as units. */
 function byteOrder(codeUnit: number): number {
   return codeUnit >= 0xd800 && codeUnit <= 0xdfff ? codeUnit + 0x10000 : codeUnit;

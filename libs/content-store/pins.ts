@@ -3,6 +3,8 @@ export interface Pin {
   readonly blobs: readonly string[];
   /** Manifests, each with the content of all its files. */
   readonly manifests: readonly string[];
+  /** Digest of the tree that the pin is for, where its owner wants to know. */
+  readonly tree?: string;
   /** From then on the pin keeps nothing; absent: until it is removed. */
   readonly untilMs?: number;
 }
@@ -59,7 +61,11 @@ export function decodePin(name: string, bytes: Uint8Array): Pin {
   } catch (cause) {
     throw new MalformedPin(name, { cause });
   }
-  const { blobs, manifests, untilMs } = pin;
+  const { blobs, manifests, tree, untilMs } = pin;
   if (!Array.isArray(blobs) || !Array.isArray(manifests)) throw new MalformedPin(name);
-  return { blobs, manifests, ...(untilMs === undefined ? {} : { untilMs }) };
+  return {
+    ...{ blobs, manifests },
+    ...(typeof tree === 'string' ? { tree } : {}),
+    ...(untilMs === undefined ? {} : { untilMs }),
+  };
 }

@@ -29,6 +29,21 @@ export async function differenceOperations(
   wanted: Uint8Array,
   pause: () => Promise<void> | undefined,
 ): Promise<DifferenceOperation[]> {
+  const operations = await cheapDifference(base, wanted, pause, Number.POSITIVE_INFINITY);
+  return operations as DifferenceOperation[];
+}
+
+/**
+ * The same, unless the two have so little in common that other ways to encode are better.
+ * @param mostSearches places of `wanted` that are looked up in `base` before it gives up
+ * @returns undefined when it gave up
+ */
+export async function cheapDifference(
+  base: Uint8Array,
+  wanted: Uint8Array,
+  pause: () => Promise<void> | undefined,
+  mostSearches: number,
+): Promise<DifferenceOperation[] | undefined> {
   const index = new BlockIndex(base);
   for (let at = 0; at < base.length; at += turnBytes) {
     index.learn(at, at + turnBytes);
@@ -36,7 +51,8 @@ export async function differenceOperations(
   }
   const aligner = new Aligner(base, wanted, index);
   for (let at = 0; at < wanted.length; at += turnBytes) {
-    aligner.advance(at + turnBytes);
+    aligner.advance(at + turnBytes, mostSearches);
+    if (aligner.searches > mostSearches) return undefined;
     await pause();
   }
   return aligner.finish();
@@ -89,6 +105,7 @@ class Aligner {
   private wantedAt = 0;
   private baseAt = 0;
   private at = 0;
+  searches = 0;
 
   constructor(
     private readonly base: Uint8Array,
@@ -96,9 +113,9 @@ class Aligner {
     private readonly index: BlockIndex,
   ) {}
 
-  advance(until: number): void {
+  advance(until: number, mostSearches: number): void {
     const end = Math.min(until, this.wanted.length - blockBytes + 1);
-    while (this.at < end) {
+    while (this.at < end && this.searches <= mostSearches) {
       if (this.isAligned()) this.at += windowBytes;
       else this.look();
     }
@@ -119,6 +136,7 @@ class Aligner {
   /** Takes another alignment if there is a better one here, else goes on by one byte. */
   private look(): void {
     const { base, wanted, at } = this;
+    this.searches += 1;
     const found = this.index.find(wanted, at);
     const current = at + this.baseAt - this.wantedAt;
     if (found >= 0 && found !== current) {

@@ -50,6 +50,28 @@ export class NameNotUtf8 extends DomainError {
   }
 }
 
+export class UnusableNames extends DomainError {
+  override readonly name = 'UnusableNames';
+  constructor(root: string, paths: readonly string[]) {
+    super(
+      `${root} has names or link targets with U+FFFD, for bytes that are lost: ${listed(paths)}`,
+      'rename them, or exclude them with a filter',
+    );
+  }
+}
+
+export class ClashingNames extends DomainError {
+  override readonly name = 'ClashingNames';
+  /** @param clashes paths that are one to some file systems, in groups */
+  constructor(clashes: readonly (readonly string[])[]) {
+    const groups = clashes.map((paths) => paths.join(' = '));
+    super(
+      `the tree has names that differ by case or normalisation only: ${listed(groups)}`,
+      'rename them, exclude them with a filter, or make the site with --name-clashes allow',
+    );
+  }
+}
+
 export class PathTooLong extends DomainError {
   override readonly name = 'PathTooLong';
   constructor(path: string) {
@@ -68,6 +90,14 @@ export class UnsupportedFileType extends DomainError {
       'remove it, or exclude it with a filter',
     );
   }
+}
+
+const mostListed = 20;
+
+function listed(names: readonly string[]): string {
+  const shown = names.slice(0, mostListed).map((name) => JSON.stringify(name));
+  const more = names.length - shown.length;
+  return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
 /** Printable ASCII as it is, every other byte as `\xff`. */

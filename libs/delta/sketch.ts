@@ -8,6 +8,8 @@ const features = 64;
 /** Part of the features that similar files share at least. */
 const enoughShared = 0.04;
 const smallestChunkBytes = 64;
+/** What more files have in common, licences for example, tells nothing of them. */
+const mostPerFeature = 32;
 /** One byte in 512 ends a chunk. */
 const cutMask = 0x1ff << 20;
 const multiplier = 0x01000193;
@@ -22,7 +24,7 @@ const gear = Int32Array.from({ length: 256 }, (_, byte) => {
 
 /** The smallest hashes of a file's chunks: files that share content share some of them. */
 export function sketchOf(bytes: Uint8Array): Sketch {
-  const smallest = new SmallestNumbers(features);
+  const hashes = new Set<number>();
   let cut = 0;
   let hash = 0;
   let start = 0;
@@ -31,12 +33,12 @@ export function sketchOf(bytes: Uint8Array): Sketch {
     cut = ((cut << 1) + (gear[byte] as number)) | 0;
     hash = (Math.imul(hash, multiplier) + byte) | 0;
     if ((cut & cutMask) !== 0 || at - start < smallestChunkBytes) continue;
-    smallest.add(scrambled(hash));
+    hashes.add(scrambled(hash));
     hash = 0;
     start = at + 1;
   }
-  if (start < bytes.length) smallest.add(scrambled(hash));
-  return smallest.sorted();
+  if (start < bytes.length) hashes.add(scrambled(hash));
+  return [...hashes].sort((a, b) => a - b).slice(0, features);
 }
 
 /** Finds the file that shares the most features. */
@@ -46,8 +48,8 @@ export class SimilarFiles<F> {
   add(file: F, sketch: Sketch): void {
     for (const feature of sketch) {
       const files = this.byFeature.get(feature);
-      if (files) files.push(file);
-      else this.byFeature.set(feature, [file]);
+      if (!files) this.byFeature.set(feature, [file]);
+      else if (files.length < mostPerFeature) files.push(file);
     }
   }
 
@@ -67,31 +69,6 @@ export class SimilarFiles<F> {
       most = count;
     }
     return best;
-  }
-}
-
-/** Different numbers, the smallest of all that were added. */
-class SmallestNumbers {
-  private readonly numbers = new Set<number>();
-  private largest = -1;
-
-  constructor(private readonly most: number) {}
-
-  add(number: number): void {
-    if (this.numbers.has(number)) return;
-    if (this.numbers.size < this.most) {
-      this.numbers.add(number);
-      this.largest = Math.max(this.largest, number);
-      return;
-    }
-    if (number > this.largest) return;
-    this.numbers.delete(this.largest);
-    this.numbers.add(number);
-    this.largest = Math.max(...this.numbers);
-  }
-
-  sorted(): number[] {
-    return [...this.numbers].sort((a, b) => a - b);
   }
 }
 

@@ -20,7 +20,7 @@ import type { BodyCache, BodyRequest } from '../body-cache.js';
 import { compileAssignment } from '../compile.js';
 
 /** Changes when other bytes are made of the same trees. */
-const format = 3;
+const format = 5;
 
 interface Description {
   readonly commandCount: number;

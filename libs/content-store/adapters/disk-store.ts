@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, statSync, utimesSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, utimesSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
@@ -47,6 +47,8 @@ export function diskContentStore(
   return new DiskStore(directory, options);
 }
 
+/** Smaller blobs are read by synchronous calls: several times as fast. */
+const smallBytes = 256 * 1024;
 const readChunkBytes = 256 * 1024;
 const stagingLanes = 4;
 const largestGroup = 1024;
@@ -95,7 +97,12 @@ class DiskStore implements DiskContentStore {
   }
 
   async *read(digest: string, range?: ByteRange): AsyncIterable<Uint8Array> {
-    const file = await open(await this.localPath(digest), 'r');
+    const path = await this.localPath(digest);
+    if (!range && statSync(path).size <= smallBytes) {
+      yield readFileSync(path);
+      return;
+    }
+    const file = await open(path, 'r');
     try {
       const { size } = await file.stat();
       if (range) requireRange(digest, range, size);

@@ -128,11 +128,6 @@ describe('a scan', () => {
   test('of an empty directory is empty', async () => {
     expect((await scan()).manifest).toEqual([]);
   });
-
-  test('accepts a name with a genuine replacement character', async () => {
-    writeFileSync(at('a\ufffd'), '');
-    expect((await scan()).manifest.map((entry) => entry.path)).toEqual(['a\ufffd']);
-  });
 });
 
 describe('a scan that knows an earlier one', () => {

@@ -1,6 +1,7 @@
 import { Lanes } from '#libs/content-store/adapters/lanes.js';
 import { timeSlice } from '#libs/content-store/adapters/time-slice.js';
-import { comparePaths, type FileEntry, type TreeEntry } from '#libs/content-store/manifest.js';
+import { type FileEntry, sortByPath, type TreeEntry } from '#libs/content-store/manifest.js';
+import { requireUsableNames } from '../names.js';
 import {
   type CachedFile,
   isSameFile,
@@ -17,7 +18,7 @@ const defaultConcurrency = 4;
 /**
  * Describes the tree at `path`; a symbolic link there is followed, none within is.
  * @throws StagingNotFound, StagingNotADirectory, UnreadableFile, FileChangedWhileRead, NameNotUtf8,
- *   PathTooLong, UnsupportedFileType; all of them name the path
+ *   UnusableNames, PathTooLong, UnsupportedFileType; all of them name the path
  */
 export async function scanTree(path: string, options: ScanOptions): Promise<ScanResult> {
   const startedAtMs = Date.now();
@@ -50,12 +51,16 @@ export async function scanTree(path: string, options: ScanOptions): Promise<Scan
       continue;
     }
     const known = options.previous?.get(entry.path);
-    if (known && isSameFile(known, entry.identity)) keep({ file: entry, digest: known.digest });
-    else if (entry.identity.sizeBytes > smallBytes) large.push(entry);
+    if (known && isSameFile(known, entry.identity)) {
+      // It was settled when it was read.
+      entries.push(entryOf(entry, known.digest));
+      cache.set(entry.path, known);
+    } else if (entry.identity.sizeBytes > smallBytes) large.push(entry);
     else await read(entry);
   }
   await Promise.all(large.map((file) => lanes.run(() => read(file))));
-  entries.sort((a, b) => comparePaths(a.path, b.path));
+  sortByPath(entries);
+  requireUsableNames(root, entries);
   return { root, manifest: entries, cache, filesRead, bytesRead };
 }
 

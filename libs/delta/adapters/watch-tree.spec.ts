@@ -6,7 +6,8 @@ import { systemClock } from '#libs/clock/adapters/system-clock.js';
 import { sleep } from '#libs/clock/clock.js';
 import { VirtualClock } from '#libs/testkit/virtual-clock.js';
 import type { TreeWatcher, WatchReason } from '../watch.js';
-import { watchTree } from './watch-tree.js';
+import { parcelWatcher } from './parcel-watcher.js';
+import { systemWatcher, watchTree } from './watch-tree.js';
 
 const timings = { quietMs: 500, mostMs: 3_000, rescanMs: 60_000 };
 
@@ -89,7 +90,17 @@ test('a change during a look leads to another look', async () => {
   close();
 });
 
-test('a file that is written deep in a directory is noticed', async () => {
+const failing: TreeWatcher = {
+  watch: () => {
+    throw new Error('this host has no native watcher');
+  },
+};
+const watchers = [
+  ["Node's own", systemWatcher],
+  ['the native', parcelWatcher(failing)],
+] as const;
+
+test.each(watchers)('%s watcher notices a file deep in a directory', async (_, watcher) => {
   const root = mkdtempSync(join(tmpdir(), 'espalier-watch-'));
   mkdirSync(join(root, 'a/b'), { recursive: true });
   const quick = { quietMs: 10, mostMs: 50, rescanMs: 30_000 };
@@ -97,13 +108,29 @@ test('a file that is written deep in a directory is noticed', async () => {
   const look = async (reason: WatchReason) => {
     reasons.push(reason);
   };
-  const close = watchTree(root, look, systemClock, quick);
-  // The system needs a moment before it notices anything: go on until it does.
-  for (let attempt = 0; attempt < 500 && reasons.length === 0; attempt++) {
+  const close = watchTree(root, look, systemClock, quick, watcher);
+  // The first look may be for what nobody could notice yet: go on until there is another.
+  for (let attempt = 0; attempt < 500 && reasons.length < 2; attempt++) {
     writeFileSync(join(root, 'a/b/c'), String(attempt));
     await sleep(systemClock, 20);
   }
   close();
   rmSync(root, { recursive: true });
-  expect(reasons[0]).toBe('changed');
+  expect(reasons.slice(0, 2)).toEqual(['changed', 'changed']);
+});
+
+test('where the native watcher cannot watch, the other one does', async () => {
+  let isWatched: (path: string) => void = () => undefined;
+  const watched = new Promise<string>((resolve) => {
+    isWatched = resolve;
+  });
+  const other: TreeWatcher = {
+    watch: (path) => {
+      isWatched(path);
+      return () => undefined;
+    },
+  };
+  const close = parcelWatcher(other).watch('/nowhere/at/all', () => undefined);
+  expect(await watched).toBe('/nowhere/at/all');
+  close();
 });

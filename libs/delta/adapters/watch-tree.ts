@@ -10,6 +10,7 @@ import {
   type WatchState,
   type WatchTimings,
 } from '../watch.js';
+import { parcelWatcher } from './parcel-watcher.js';
 
 /** Node's own notices; where the system gives none (network file systems), rescans are all. */
 export const systemWatcher: TreeWatcher = {
@@ -26,6 +27,9 @@ export const systemWatcher: TreeWatcher = {
   },
 };
 
+/** Native notices, Node's own where those do not run. */
+export const bestWatcher: TreeWatcher = parcelWatcher(systemWatcher);
+
 /**
  * Calls `look` when the tree has changed and come to rest, and now and then in any case. Calls do
  * not overlap; changes meanwhile lead to another. A call that fails is over like any other.
@@ -36,7 +40,7 @@ export function watchTree(
   look: (reason: WatchReason) => Promise<void>,
   clock: Clock,
   timings: WatchTimings = defaultWatchTimings,
-  watcher: TreeWatcher = systemWatcher,
+  watcher: TreeWatcher = bestWatcher,
 ): () => void {
   let state: WatchState = { lastRescanMs: clock.nowMs() };
   let cancel: (() => void) | undefined;
