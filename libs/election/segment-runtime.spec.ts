@@ -134,6 +134,13 @@ describe('a segment in virtual time', () => {
     expect(segment.agent(member).sessionsHeard).toContain('a-7');
   });
 
+  it('of 500 agents has registered all at 5 % loss within 15 s', () => {
+    const segment = segmentOf(500, 3, { lossRate: 0.05 });
+    segment.passUntil(() => segment.isSettled(), 5_000);
+    const [leader = ''] = segment.leaders();
+    segment.passUntil(() => segment.agent(leader).segment.members.length === 500, 10_000);
+  });
+
   it('is nearly silent when idle', () => {
     const segment = segmentOf(3);
     segment.clock.advance(5_000);
@@ -155,6 +162,23 @@ describe('a segment in virtual time', () => {
       [],
     );
     expect(segment.isSettled()).toBe(true);
+  });
+
+  it.each([
+    ['the leader', 'node-3', 3_600_000],
+    ['the leader', 'node-3', -3_600_000],
+    ['a member', 'node-1', 3_600_000],
+    ['a member', 'node-1', -3_600_000],
+  ])('is as before soon after the clock of %s (%s) jumped by %i ms', (_who, name, byMs) => {
+    const segment = segmentOf(3);
+    segment.passUntil(() => segment.isSettled(), 2_000);
+    segment.clock.advance(2_000);
+    expect(segment.leaders()).toEqual(['node-3']);
+    segment.network.shiftClock(name, byMs);
+    segment.clock.advance(8_000);
+    expect(segment.isSettled()).toBe(true);
+    const [leader = ''] = segment.leaders();
+    expect(segment.agent(leader).memberNames).toEqual(names(3));
   });
 
   it('ignores a word in the name of another node', () => {

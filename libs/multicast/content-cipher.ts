@@ -1,5 +1,6 @@
-import { createCipheriv, hkdfSync } from 'node:crypto';
+import { hkdfSync } from 'node:crypto';
 import type { SegmentKey } from '#libs/keys/key-provider.js';
+import { aesCtr } from '#libs/native/aes-ctr.js';
 
 const wordBytes = 16;
 
@@ -11,19 +12,26 @@ const wordBytes = 16;
  */
 export class ContentCipher {
   private readonly key: Buffer;
+  private readonly counter = Buffer.alloc(wordBytes);
+  private readonly cipher = aesCtr();
 
   constructor({ key, epoch }: SegmentKey, containerDigest: Uint8Array) {
     const use = `espalier content ${epoch}`;
     this.key = Buffer.from(hkdfSync('sha256', key, containerDigest, use, 32));
   }
 
-  /** Hides what is plain, and the other way round. @param offset of the bytes in the container */
-  apply(offset: number, bytes: Uint8Array): Uint8Array {
-    const counter = Buffer.alloc(wordBytes);
-    counter.writeBigUInt64BE(BigInt(Math.floor(offset / wordBytes)), 8);
-    const cipher = createCipheriv('aes-256-ctr', this.key, counter);
-    const skipped = offset % wordBytes;
-    if (skipped > 0) cipher.update(Buffer.alloc(skipped));
-    return cipher.update(bytes);
+  /**
+   * Hides what is plain, and the other way round.
+   * @param offset of the bytes in the container
+   * @param target may be `bytes`; without: new memory
+   */
+  apply(
+    offset: number,
+    bytes: Uint8Array,
+    target: Uint8Array = Buffer.allocUnsafe(bytes.length),
+  ): Uint8Array {
+    this.counter.writeBigUInt64BE(BigInt(Math.floor(offset / wordBytes)), 8);
+    this.cipher(this.key, this.counter, offset % wordBytes, bytes, target);
+    return target;
   }
 }

@@ -9,39 +9,45 @@
  */
 export const dataHeaderBytes = 16;
 
-export interface DataFrame {
+/** Frames of a pass that follow each other, or one repair frame. */
+export interface DataFrames {
   /** Hex. */
   readonly session: string;
+  /** Of the first frame, or of the batch that the repair frame is for. */
   readonly number: number;
+  /** How many; of repair frames one. */
+  readonly count: number;
   readonly pass: number;
   readonly repair: number;
-  /** Shares memory with what it was read from, and is good until the listener returns. */
+  /** One after the other, all of one size but the last; good until who gets it returns. */
   readonly content: Uint8Array;
 }
 
 /** The largest index a repair frame can have. */
 export const maxParityIndex = 0xfffe;
 
-/** The part that goes before the content. */
-export function dataHeader(
-  session: Uint8Array,
-  { number, pass, repair }: Pick<DataFrame, 'number' | 'pass' | 'repair'>,
-): Buffer {
-  const header = Buffer.allocUnsafe(dataHeaderBytes);
-  header.set(session, 0);
-  header.writeUInt32BE(number, 8);
-  header.writeUInt16BE(pass, 12);
-  header.writeUInt16BE(repair, 14);
-  return header;
+/** Single frames, each with its header. @param frameBytes of every content but the last */
+export function* payloadsOf(frames: DataFrames, frameBytes: number): Generator<Buffer> {
+  for (let at = 0; at < frames.count; at++) {
+    const content = frames.content.subarray(at * frameBytes, (at + 1) * frameBytes);
+    const payload = Buffer.allocUnsafe(dataHeaderBytes + content.length);
+    payload.write(frames.session, 0, 8, 'hex');
+    payload.writeUInt32BE(frames.number + at, 8);
+    payload.writeUInt16BE(frames.pass, 12);
+    payload.writeUInt16BE(frames.repair, 14);
+    payload.set(content, dataHeaderBytes);
+    yield payload;
+  }
 }
 
-/** `undefined` for what is too short to be one. */
-export function readDataFrame(payload: Uint8Array): DataFrame | undefined {
+/** The frame of a payload. `undefined` for what is too short to be one. */
+export function readDataFrame(payload: Uint8Array): DataFrames | undefined {
   if (payload.length <= dataHeaderBytes) return undefined;
   const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
   return {
     session: bytes.toString('hex', 0, 8),
     number: bytes.readUInt32BE(8),
+    count: 1,
     pass: bytes.readUInt16BE(12),
     repair: bytes.readUInt16BE(14),
     content: bytes.subarray(dataHeaderBytes),

@@ -3,7 +3,7 @@ import type { ControlMessage } from '#libs/contracts/index.js';
 import { seededRandom } from '#libs/testkit/seeded-random.js';
 import type { VirtualClock } from '#libs/testkit/virtual-clock.js';
 import type { ControlPort, ReceivedControl } from './control-port.js';
-import { type DataFrame, readDataFrame } from './data-frame.js';
+import { type DataFrames, payloadsOf, readDataFrame } from './data-frame.js';
 import type { DataChannel } from './data-port.js';
 import { shortHash } from './sealed-frame.js';
 
@@ -19,7 +19,7 @@ export interface Faults {
 interface Host {
   readonly node: string;
   readonly control: Set<(received: ReceivedControl) => void>;
-  readonly data: Set<(frame: DataFrame) => void>;
+  readonly data: Set<(frames: DataFrames) => void>;
   /** In a burst of losses. */
   isDeaf: boolean;
 }
@@ -27,12 +27,14 @@ interface Host {
 /** A segment in memory for tests: loses, repeats, delays and so reorders; one seed, one run. */
 export class LossyNetwork {
   readonly reportsByPass = new Map<string, number>();
+  /** Milliseconds that a node needs to join the data group; it hears no frame before. */
+  readonly joiningMs = new Map<string, number>();
   /** Nodes that no data frame reaches. */
   readonly cutOff = new Set<string>();
   /** Nodes that nothing reaches. */
   readonly dead = new Set<string>();
-  /** May change a payload on its way, or swallow it. */
-  tamper: (node: string, payload: Buffer) => Buffer | undefined = (_, payload) => payload;
+  /** May change the payload of a frame on its way, or swallow it. */
+  tamper?: (node: string, payload: Buffer) => Buffer | undefined;
   private readonly hosts: Host[] = [];
   private readonly random: Random;
 
@@ -78,16 +80,9 @@ export class LossyNetwork {
   }
 
   private dataOf(host: Host): DataChannel {
-    const send = (parts: readonly Uint8Array[]) => {
-      const payload = Buffer.concat(parts);
-      for (const to of this.hosts) {
-        if (to === host || this.cutOff.has(to.node)) continue;
-        this.carry(to, this.faults.burstFrames !== undefined, () => {
-          const arriving = this.tamper(to.node, Buffer.from(payload));
-          const frame = arriving && readDataFrame(arriving);
-          if (frame) for (const listener of [...to.data]) listener(frame);
-        });
-      }
+    const send = (frames: DataFrames, frameBytes: number) => {
+      if (!this.tamper) this.sendFrames(host, frames, frameBytes);
+      else for (const payload of payloadsOf(frames, frameBytes)) this.sendFrame(host, payload);
     };
     return {
       address: '239.0.0.1',
@@ -101,12 +96,60 @@ export class LossyNetwork {
         flushed: () => Promise.resolve(),
         close: () => undefined,
       }),
-      onFrame: (listener) => {
+      onFrames: (listener) => {
         host.data.add(listener);
         return () => host.data.delete(listener);
       },
+      joined: () => this.joined(host),
+      backlogShare: () => 0,
+      keyEpoch: () => 0,
+      cipherFor: () => undefined,
       close: () => host.data.clear(),
     };
+  }
+
+  private joined({ node }: Host): Promise<void> {
+    const waitMs = this.joiningMs.get(node);
+    if (waitMs === undefined) return Promise.resolve();
+    this.cutOff.add(node);
+    return new Promise((resolve) => {
+      this.clock.schedule(waitMs, () => {
+        this.cutOff.delete(node);
+        resolve();
+      });
+    });
+  }
+
+  /** What of a run gets through to a host arrives in runs again. */
+  private sendFrames(from: Host, frames: DataFrames, frameBytes: number): void {
+    const all = Uint8Array.from(frames.content);
+    const inBursts = this.faults.burstFrames !== undefined;
+    for (const to of this.hosts) {
+      if (to === from || this.cutOff.has(to.node) || this.dead.has(to.node)) continue;
+      for (let at = 0; at < frames.count; ) {
+        let count = 0;
+        while (at + count < frames.count && !this.isLost(to, inBursts)) count++;
+        const content = all.subarray(at * frameBytes, (at + count) * frameBytes);
+        const run = { ...frames, number: frames.number + at, count, content };
+        if (count > 0) {
+          this.deliver(() => {
+            for (const listener of [...to.data]) listener(run);
+          });
+        }
+        at += count + 1;
+      }
+    }
+  }
+
+  private sendFrame(from: Host, payload: Buffer): void {
+    for (const to of this.hosts) {
+      if (to === from || this.cutOff.has(to.node)) continue;
+      this.carry(to, this.faults.burstFrames !== undefined, () => {
+        const arriving = this.tamper?.(to.node, Buffer.from(payload));
+        const frame = arriving && readDataFrame(arriving);
+        if (frame) for (const listener of [...to.data]) listener(frame);
+      });
+    }
   }
 
   private isLost(to: Host, inBursts: boolean): boolean {
@@ -119,9 +162,13 @@ export class LossyNetwork {
   }
 
   private carry(to: Host, inBursts: boolean, arrive: () => void): void {
+    if (this.dead.has(to.node) || this.isLost(to, inBursts)) return;
+    this.deliver(arrive);
+  }
+
+  private deliver(arrive: () => void): void {
     const copies = this.random() < this.faults.duplicateShare ? 2 : 1;
     for (let copy = 0; copy < copies; copy++) {
-      if (this.dead.has(to.node) || this.isLost(to, inBursts)) continue;
       this.clock.schedule(this.random() * this.faults.maxDelayMs, arrive);
     }
   }

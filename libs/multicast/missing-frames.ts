@@ -14,6 +14,10 @@ export interface NeedReport {
   /** Of the frames of this pass that went by since the last report: all, and those lost. */
   readonly expectedFrames: number;
   readonly lostFrames: number;
+  /** How full the receive buffer is, in thousandths; 0: not worth a word. */
+  readonly backlogPerMille: number;
+  /** Parts of the head are missing, and before it nothing can be verified. */
+  readonly headWanted: boolean;
 }
 
 export const nothingNeeded: NeedReport = {
@@ -25,6 +29,8 @@ export const nothingNeeded: NeedReport = {
   unicastWanted: false,
   expectedFrames: 0,
   lostFrames: 0,
+  backlogPerMille: 0,
+  headWanted: false,
 };
 
 /** The message that carries a member's report. */

@@ -1,5 +1,5 @@
 import type { FrameRun } from './frame-set.js';
-import { framesOfBatch, type Geometry, rangeOfRun } from './geometry.js';
+import { framesOfBatch, framesOfUnit, type Geometry, rangeOfRun } from './geometry.js';
 
 /** Something a pass sends: frames of the container, or repair frames of one batch. */
 export type PassItem =
@@ -23,6 +23,12 @@ export const passStart: PassCursor = { item: 0, done: 0 };
 /** The first pass: every frame once. */
 export function wholeContainer({ frameCount }: Geometry): PassPlan {
   return { items: [{ type: 'frames', first: 0, count: frameCount }], frameCount };
+}
+
+/** The frames that carry the head. */
+export function headOf(geometry: Geometry): PassItem {
+  const { first, last } = framesOfUnit(geometry, 0);
+  return { type: 'frames', first, count: last - first + 1 };
 }
 
 /** What each batch needs: the most that any member lacks of it. Changes in place. */

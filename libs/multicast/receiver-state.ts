@@ -3,6 +3,7 @@ import type { Geometry } from './geometry.js';
 import type { NeedReport } from './missing-frames.js';
 import { emptyRepair, type Repair } from './repair.js';
 import type { ByteRange, StopReason } from './session.js';
+import { backlogEveryMs } from './timing.js';
 import { allSound, emptyUnits, holdRanges, type Piece, type Units } from './units.js';
 
 /** What changes with every frame. It does so in place: a copy would cost more than the frame. */
@@ -14,6 +15,7 @@ export interface Hearing {
   /** The sequences below this one have been looked through for losses in this pass. */
   examined: number;
   interimMs: number;
+  backlogMs: number;
   /** The first frame heard of the first pass. */
   joinedAt?: number;
   /** When anything of the session, and when a frame of it was last heard. */
@@ -59,9 +61,11 @@ export type ReceiverInput =
       readonly participants: readonly string[];
     }
   | {
-      readonly type: 'frame';
+      /** Frames that follow each other, their contents in a row. */
+      readonly type: 'frames';
       readonly pass: number;
-      readonly sequence: number;
+      readonly first: number;
+      readonly count: number;
       readonly content: Uint8Array;
     }
   | {
@@ -79,6 +83,10 @@ export type ReceiverInput =
     }
   /** The verdict on a unit that a `verify` effect asked for. */
   | { readonly type: 'verified'; readonly unit: number; readonly isSound: boolean }
+  /** The member listens from now on, or still, and has heard no frame. */
+  | { readonly type: 'listening' }
+  /** How full the receive buffer is, 0 to 1. */
+  | { readonly type: 'backlog'; readonly share: number }
   /** The sink has closed. */
   | { readonly type: 'done' }
   | { readonly type: 'tick' }
@@ -114,6 +122,7 @@ export function initialReceiver(
       highest: -1,
       examined: 0,
       interimMs: nowMs,
+      backlogMs: nowMs - backlogEveryMs,
       anyMs: nowMs,
       frameMs: nowMs,
       askedUnasked: 0,

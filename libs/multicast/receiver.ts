@@ -1,5 +1,7 @@
-import { frameRange } from './geometry.js';
+import type { FrameRun } from './frame-set.js';
+import { frameRange, rangeOfRun } from './geometry.js';
 import { nothingNeeded } from './missing-frames.js';
+import { backlog, interim, listening } from './receiver-notices.js';
 import { neededByBatch, needMessages, unicastWanted } from './receiver-report.js';
 import type {
   Hearing,
@@ -19,7 +21,7 @@ import {
   responseSpreadMs,
   settleMs,
 } from './timing.js';
-import { allSound, takeFrame, takeVerdict } from './units.js';
+import { allSound, takeFrames, takeVerdict } from './units.js';
 
 /** So many passes without a frame, and multicast does not get through to this member. */
 const maxUnheardPasses = 4;
@@ -38,7 +40,7 @@ export function stepReceiver(
   switch (input.type) {
     case 'announced':
       return announced(state, input, nowMs);
-    case 'frame':
+    case 'frames':
       return framed(state, input, nowMs);
     case 'repair-frame':
       return repairFrame(state, input, nowMs);
@@ -46,6 +48,10 @@ export function stepReceiver(
       return mended(state, input, nowMs);
     case 'verified':
       return verified(state, input.unit, input.isSound, nowMs);
+    case 'listening':
+      return [state, listening(state)];
+    case 'backlog':
+      return [state, backlog(state, input.share, nowMs)];
     case 'done':
       if (state.situation !== 'finishing') return [state, []];
       return dueReport({ ...state, situation: 'complete' }, nowMs);
@@ -100,43 +106,44 @@ function inPass(state: ReceiverState, pass: number, nowMs: number): ReceiverStat
 
 function framed(
   state: ReceiverState,
-  input: Extract<ReceiverInput, { type: 'frame' }>,
+  input: Extract<ReceiverInput, { type: 'frames' }>,
   nowMs: number,
 ): ReceiverStep {
-  const { sequence, content } = input;
+  const { first, count, content } = input;
   const { geometry } = state;
   if (state.situation !== 'collecting') return [state, []];
-  if (sequence >= geometry.frameCount) return [state, []];
-  if (content.length !== frameRange(geometry, sequence).length) return [state, []];
+  if (count < 1 || first + count > geometry.frameCount) return [state, []];
+  if (content.length !== rangeOfRun(geometry, input).length) return [state, []];
   const current = input.pass > state.pass ? inPass(state, input.pass, nowMs) : state;
   const { hearing } = current;
-  heardFrame(hearing, nowMs);
+  heardFrames(hearing, count, nowMs);
   if (input.pass === current.pass) {
-    if (hearing.highest < 0) hearing.examined = sequence;
-    if (input.pass === 1) hearing.joinedAt ??= sequence;
-    hearing.highest = Math.max(hearing.highest, sequence);
+    if (hearing.highest < 0) hearing.examined = first;
+    if (input.pass === 1) hearing.joinedAt ??= first;
+    hearing.highest = Math.max(hearing.highest, first + count - 1);
   }
-  const effects = taken(current, sequence, content);
+  const effects = taken(current, input, content);
   if (nowMs - hearing.interimMs < interimEveryMs) return [current, effects];
   return [current, [...effects, ...interim(current, nowMs)]];
 }
 
-function heardFrame(hearing: Hearing, nowMs: number): void {
-  hearing.frames++;
+function heardFrames(hearing: Hearing, count: number, nowMs: number): void {
+  hearing.frames += count;
   hearing.anyMs = nowMs;
   hearing.frameMs = nowMs;
   hearing.askedUnasked = 0;
 }
 
-function taken(state: ReceiverState, sequence: number, content: Uint8Array): ReceiverEffect[] {
+function taken(state: ReceiverState, run: FrameRun, content: Uint8Array): ReceiverEffect[] {
   const { geometry, units, repair } = state;
-  const { pieces, toVerify } = takeFrame(geometry, units, sequence, content);
+  const { pieces, toVerify } = takeFrames(geometry, units, run, content);
   const effects: ReceiverEffect[] = [];
   for (const piece of pieces) effects.push({ type: 'write', ...piece });
   for (const unit of toVerify) effects.push({ type: 'verify', unit });
-  if (repair.stash.size > 0) {
-    effects.push(...mending(state, Math.floor(sequence / geometry.batchFrames)));
-  }
+  if (repair.stash.size === 0) return effects;
+  const lastBatch = Math.floor((run.first + run.count - 1) / geometry.batchFrames);
+  const firstBatch = Math.floor(run.first / geometry.batchFrames);
+  for (let batch = firstBatch; batch <= lastBatch; batch++) effects.push(...mending(state, batch));
   return effects;
 }
 
@@ -155,7 +162,7 @@ function repairFrame(
   if (state.situation !== 'collecting') return [state, []];
   const current = input.pass > state.pass ? inPass(state, input.pass, nowMs) : state;
   stashParity(state.geometry, state.units, state.repair, input.batch, input);
-  heardFrame(current.hearing, nowMs);
+  heardFrames(current.hearing, 1, nowMs);
   return [current, mending(state, input.batch)];
 }
 
@@ -173,26 +180,13 @@ function mended(
   const effects: ReceiverEffect[] = [];
   for (const [sequence, content] of frames) {
     const { length } = frameRange(geometry, sequence);
-    effects.push(...taken(state, sequence, content.subarray(0, length)));
+    const run = { first: sequence, count: 1 };
+    effects.push(...taken(state, run, content.subarray(0, length)));
   }
   if (frames.size === 0) effects.push(...mending(state, batch));
   const isStuck = frames.size === 0 && !repair.mending.has(batch);
   const [next, report] = isStuck && state.isReportOwed ? dueReport(state, nowMs) : [state, []];
   return [next, [...effects, ...report]];
-}
-
-/** Tells of losses while a long first pass is on, so that the leader can slow down. */
-function interim(state: ReceiverState, nowMs: number): ReceiverEffect[] {
-  const { hearing, pass } = state;
-  const { highest, examined } = hearing;
-  const spreadMs = responseSpreadMs(state.participants) * state.random();
-  Object.assign(hearing, { examined: highest, interimMs: nowMs + spreadMs });
-  const expectedFrames = Math.max(0, highest - examined);
-  const run = { first: examined, count: expectedFrames };
-  const lostFrames = pass === 1 ? state.units.frames.countMissing(run) : 0;
-  if (lostFrames === 0) return [];
-  const told = { ...nothingNeeded, pass, missingTotal: lostFrames, expectedFrames, lostFrames };
-  return [{ type: 'report', ...told, moreFollow: true }];
 }
 
 function verified(

@@ -260,7 +260,7 @@ const magic = 0x4553;
 const version = 1;
 const maxSenders = 16_384;
 
-function ringOf(keys: FrameKeys): SegmentKeyRing {
+export function ringOf(keys: FrameKeys): SegmentKeyRing {
   return keys instanceof SegmentKeyRing ? keys : SegmentKeyRing.of(keys);
 }
 

@@ -4,6 +4,8 @@ import { maxSilences, maxStalledPasses } from './timing.js';
 /** What the leader knows of one participant. */
 export interface Member {
   readonly standing: 'outstanding' | 'complete' | 'unicast';
+  /** It has been heard of in this session: it listens. */
+  readonly listens: boolean;
   /** Its report on the current pass is here. */
   readonly heard: boolean;
   /** Requests in a row that it did not answer. */
@@ -25,6 +27,7 @@ export interface Report extends NeedReport {
 
 export const newMember: Member = {
   standing: 'outstanding',
+  listens: false,
   heard: false,
   silences: 0,
   fewestMissing: Number.POSITIVE_INFINITY,
@@ -46,6 +49,12 @@ export function allHeard(members: Members): boolean {
   return [...members.values()].every((member) => member.standing !== 'outstanding' || member.heard);
 }
 
+export function allListen(members: Members): boolean {
+  return [...members.values()].every(
+    (member) => member.standing !== 'outstanding' || member.listens,
+  );
+}
+
 /** Takes a report in; a node that was not on the list has joined late and is added. */
 export function absorbReport(members: Members, report: Report, isAwaited: boolean): Members {
   const member = members.get(report.node) ?? newMember;
@@ -55,7 +64,7 @@ export function absorbReport(members: Members, report: Report, isAwaited: boolea
 }
 
 function afterReport(member: Member, report: Report, isAwaited: boolean): Member {
-  const heard = { ...member, silences: 0 };
+  const heard = { ...member, silences: 0, listens: true };
   if (member.standing === 'complete') return member;
   if (report.unicastWanted) return { ...heard, standing: 'unicast' };
   if (report.missingTotal === 0) return { ...heard, standing: 'complete' };

@@ -4,6 +4,8 @@
  * half, and an allowance for loss that does not depend on the rate, as bad cables have it.
  */
 
+import { backlogEveryMs } from './timing.js';
+
 /** What a network and its hosts are good for. */
 export interface PaceLimits {
   /** Bytes per second to begin with, and at most. */
@@ -15,33 +17,51 @@ export interface PaceLimits {
 
 /** How fast frames leave. */
 export interface Pace extends PaceLimits {
-  readonly situation: 'slow-start' | 'steady';
-  /** What is added per raise when steady; below the limit a raise is a share of the rate. */
+  readonly situation: 'slow-start' | 'host-bound' | 'steady';
+  /** What is added per raise when steady. */
   readonly stepBytesPerS: number;
-  readonly quickBelowBytesPerS: number;
   /** Share of frames that is lost whatever the rate. */
   readonly ambientLossShare: number;
+  /** The same when it was last found out: it is not taken to have grown since. */
+  readonly judgedLossShare: number;
   /** Loss that the last cut answered to. */
   readonly lossShareAtCut: number;
+  /** Bytes per second. */
+  readonly rateBeforeCut: number;
   readonly cutMs: number;
   readonly changedMs: number;
   /** Bytes that have left since the last change: a busy host may not keep up with its rate. */
   readonly leftBytes: number;
 }
 
-const minRateBytesPerS = 1_000_000;
-/** Loss on top of the ambient one that is taken for noise, not for a flood. */
-const toleratedLossShare = 0.02;
+const minRateBytesPerS = 100_000;
+/** Loss on top of the ambient one that is taken for chance: so many standard deviations. */
+const noiseDeviations = 4;
+/** What a pass's share of loss counts for. */
+const passFrames = 1_000;
 /** Longer than reports on frames from before a cut can take. */
 const cutEveryMs = 250;
 /** Room for the queue that has built up to drain. */
 const drainFactor = 0.95;
-/** A cut that leaves this much of the loss was not to the point. */
-const unmovedShare = 0.75;
-const raiseEveryMs = 100;
-const slowStartFactor = 1.5;
-const quickFactor = 1.1;
-const stepShare = 0.02;
+/** A cut that leaves this much of the loss until then was not to the point. */
+const unmovedShare = 0.5;
+const judgeWithinMs = 400;
+/** More than this no cable loses that is worth sending over. */
+const maxAmbientShare = 0.35;
+const cutFactor = 0.5;
+/** How fast the ambient share follows what is reported, and is forgotten when nothing is. */
+const ambientFollows = 0.2;
+const ambientKept = 0.98;
+const raiseEveryMs = 50;
+const slowStartFactor = 2;
+const lateBacklogPerMille = 500;
+const lateBacklogFactor = 0.8;
+/** Hosts that are busy tell so before they lose anything, so more may be tried soon. */
+const hostBoundFactor = 1.1;
+/** A quarter is what a pause until the next report makes good. */
+const fullBufferPauseMs = 4 * backlogEveryMs;
+/** Slower than TCP over a LAN grows, so that the one beside it has the larger part. */
+const stepShare = 0.0025;
 /** A rate that less than this leaves of is too much for this host already. */
 const keptShare = 0.7;
 /** What a burst lasts at the rate, so that frames do not leave in heaps. */
@@ -55,8 +75,9 @@ export function newPace(limits: PaceLimits, nowMs: number): Pace {
     burstBytes,
     situation: 'slow-start',
     stepBytesPerS: rateBytesPerS * stepShare,
-    quickBelowBytesPerS: 0,
+    rateBeforeCut: rateBytesPerS,
     ambientLossShare: 0,
+    judgedLossShare: 0,
     lossShareAtCut: 1,
     cutMs: nowMs - 2 * cutEveryMs,
     changedMs: nowMs,
@@ -73,7 +94,7 @@ export function burstFrames(pace: Pace, frameBytes: number, lateMs: number): num
 
 /** Between passes, by the loss of the member that lost most. */
 export function passEnded(pace: Pace, lossShare: number, nowMs: number): Pace {
-  return afterLoss(pace, lossShare, nowMs);
+  return afterLoss(pace, lossShare * passFrames, passFrames, nowMs);
 }
 
 /** Within a pass, when a member tells what it has lost of late. */
@@ -83,7 +104,24 @@ export function lossReported(
   expectedFrames: number,
   nowMs: number,
 ): Pace {
-  return expectedFrames === 0 ? pace : afterLoss(pace, lostFrames / expectedFrames, nowMs);
+  return afterLoss(pace, lostFrames, expectedFrames, nowMs);
+}
+
+/** While a receive buffer is over a quarter full, bursts wait: the longer, the fuller it is. */
+export function pauseMs(backlogPerMille: number): number {
+  return (backlogPerMille / 1_000) * fullBufferPauseMs;
+}
+
+/**
+ * A receive buffer fills up: nothing is lost yet. Pauses do the work, so that the members' hosts
+ * never run dry; the rate comes down where they come too late.
+ */
+export function backlogReported(pace: Pace, backlogPerMille: number, nowMs: number): Pace {
+  const bound: Pace = { ...pace, situation: 'host-bound', changedMs: nowMs, leftBytes: 0 };
+  const isLate = backlogPerMille > lateBacklogPerMille && nowMs - pace.cutMs >= raiseEveryMs;
+  if (!isLate) return bound;
+  const rateBytesPerS = Math.max(minRateBytesPerS, pace.rateBytesPerS * lateBacklogFactor);
+  return { ...bound, rateBytesPerS, cutMs: nowMs };
 }
 
 /** Within a pass, when there was no cause to slow down for a while. */
@@ -92,7 +130,8 @@ export function recovered(pace: Pace, nowMs: number): Pace {
   // More than leaves anyway would be no rate.
   const isKept = leftShare(pace, nowMs) > keptShare;
   const next = isKept ? Math.min(pace.maxRateBytesPerS, raised(pace)) : pace.rateBytesPerS;
-  return { ...pace, rateBytesPerS: next, changedMs: nowMs, leftBytes: 0 };
+  const ambientLossShare = pace.ambientLossShare * ambientKept;
+  return { ...pace, ambientLossShare, rateBytesPerS: next, changedMs: nowMs, leftBytes: 0 };
 }
 
 /** After a time in which nothing was to be sent. */
@@ -105,10 +144,9 @@ export function withLeft(pace: Pace, bytes: number): Pace {
 }
 
 function raised(pace: Pace): number {
-  const { rateBytesPerS, stepBytesPerS, situation, quickBelowBytesPerS } = pace;
+  const { rateBytesPerS, stepBytesPerS, situation } = pace;
   if (situation === 'slow-start') return rateBytesPerS * slowStartFactor;
-  // A member that stalled for a moment is not to slow the session down for long.
-  if (rateBytesPerS < quickBelowBytesPerS) return rateBytesPerS * quickFactor;
+  if (situation === 'host-bound') return rateBytesPerS * hostBoundFactor;
   return rateBytesPerS + stepBytesPerS;
 }
 
@@ -119,22 +157,35 @@ function leftShare(pace: Pace, nowMs: number): number {
 }
 
 /** Cuts once for all members that tell of the same loss. */
-function afterLoss(pace: Pace, lossShare: number, nowMs: number): Pace {
-  if (nowMs - pace.cutMs < cutEveryMs) return pace;
-  if (lossShare <= pace.ambientLossShare + toleratedLossShare) return pace;
-  const isJustCut = nowMs - pace.cutMs < cutEveryMs + raiseEveryMs;
-  if (isJustCut && lossShare > pace.lossShareAtCut * unmovedShare) {
-    // The slower rate lost as much: it is not the rate.
-    return { ...pace, ambientLossShare: lossShare };
+function afterLoss(pace: Pace, lostFrames: number, expectedFrames: number, nowMs: number): Pace {
+  const sinceCutMs = nowMs - pace.cutMs;
+  if (sinceCutMs < cutEveryMs || expectedFrames === 0) return pace;
+  const lossShare = lostFrames / expectedFrames;
+  const isUnmoved = lossShare > pace.lossShareAtCut * unmovedShare;
+  if (sinceCutMs < judgeWithinMs && isUnmoved && lossShare < maxAmbientShare) {
+    // The slower rate lost as much: it was not the rate, which is as before.
+    const rateBytesPerS = Math.max(pace.rateBytesPerS, pace.rateBeforeCut);
+    const judged = { ambientLossShare: lossShare, judgedLossShare: lossShare };
+    return { ...pace, ...judged, rateBytesPerS, lossShareAtCut: 1 };
   }
-  const through = pace.rateBytesPerS * (1 - lossShare) * drainFactor;
-  const rateBytesPerS = Math.max(minRateBytesPerS, through);
+  const ambientFrames = expectedFrames * pace.ambientLossShare;
+  const noiseFrames = noiseDeviations * Math.sqrt(ambientFrames);
+  if (lostFrames > ambientFrames + noiseFrames) return cut(pace, lossShare, nowMs);
+  const drift = (lossShare - pace.ambientLossShare) * ambientFollows;
+  const ambientLossShare = Math.min(pace.judgedLossShare, pace.ambientLossShare + drift);
+  return { ...pace, ambientLossShare };
+}
+
+/** Overshot at the start: to what got through. Later: to half, as TCP, for it may be TCP's turn. */
+function cut(pace: Pace, lossShare: number, nowMs: number): Pace {
+  const isOvershoot = pace.situation === 'slow-start';
+  const factor = isOvershoot ? (1 - lossShare) * drainFactor : cutFactor;
   return {
     ...pace,
     situation: 'steady',
-    rateBytesPerS,
-    stepBytesPerS: rateBytesPerS * stepShare,
-    quickBelowBytesPerS: (pace.rateBytesPerS + rateBytesPerS) / 2,
+    rateBytesPerS: Math.max(minRateBytesPerS, pace.rateBytesPerS * factor),
+    rateBeforeCut: pace.rateBytesPerS,
+    stepBytesPerS: pace.rateBytesPerS * stepShare,
     lossShareAtCut: lossShare,
     cutMs: nowMs,
     changedMs: nowMs,

@@ -1,25 +1,19 @@
-import type { Geometry } from './geometry.js';
 import {
   bytesOf,
+  headOf,
   isAtEnd,
-  type Needs,
   nextFrames,
   noNeeds,
-  type PassCursor,
-  type PassItem,
-  type PassPlan,
   passStart,
   repairPass,
   takeNeeds,
-  wholeContainer,
 } from './pass-plan.js';
 import {
   absorbReport,
   allHeard,
+  allListen,
   completeCount,
   type Member,
-  type Members,
-  newMember,
   outstanding,
   type Report,
   withAllLeftToUnicast,
@@ -29,98 +23,28 @@ import {
   worstLossShare,
 } from './sender-members.js';
 import {
+  backlogReported,
   burstFrames,
   lossReported,
-  type Pace,
   passEnded,
+  pauseMs,
   recovered,
   restarted,
   withLeft,
 } from './sender-pace.js';
+import type { SenderEffect, SenderInput, SenderState, SenderStep } from './sender-state.js';
 import { inlineBytes, type SessionOutcome } from './session.js';
-import { announceEveryMs, greetingMs, maxPasses, responseWindowMs } from './timing.js';
-
-/**
- * The leader's half of a session.
- * greeting: announced, members that have the container may say so; sending: a pass is on its way;
- * gathering: the pass has ended, its missing frames are being collected; finished: see the outcome.
- */
-export interface SenderState {
-  readonly situation: 'greeting' | 'sending' | 'gathering' | 'finished';
-  readonly geometry: Geometry;
-  readonly startedMs: number;
-  readonly pass: number;
-  readonly members: Members;
-  /** So many complete members suffice: the others are not waited for beyond a pass. */
-  readonly quorum: number;
-  /** What this pass sends, and where in it the pass is. */
-  readonly plan: PassPlan;
-  readonly cursor: PassCursor;
-  /** What the next pass has to make good. Changes in place. */
-  readonly needs: Needs;
-  readonly burstInFlight: boolean;
-  readonly pace: Pace;
-  readonly multicastBytes: number;
-  readonly repairBytes: number;
-  /** Requests for reports on this pass so far. */
-  readonly attempt: number;
-  readonly announcedMs: number;
-  /** When the next burst may leave. */
-  readonly nextBurstMs: number;
-  /** Step with a tick then at the latest; `undefined`: no need to. */
-  readonly wakeAtMs?: number;
-}
-
-export type SenderInput =
-  | { readonly type: 'start' }
-  | { readonly type: 'tick' }
-  /** The burst of the last `send` effect has left. */
-  | { readonly type: 'sent' }
-  | ({ readonly type: 'report' } & Report);
-
-export type SenderEffect =
-  | {
-      readonly type: 'announce';
-      readonly pass: number;
-      readonly passEnded: boolean;
-      /** Who is expected to answer; nobody: the session is over. */
-      readonly participants: readonly string[];
-      /** Who gets the announcement by unicast as well. */
-      readonly unicastTo: readonly string[];
-      readonly rateBytesPerS: number;
-    }
-  | { readonly type: 'send'; readonly pass: number; readonly items: readonly PassItem[] }
-  | { readonly type: 'finished'; readonly outcome: SessionOutcome };
-
-export type SenderStep = readonly [SenderState, readonly SenderEffect[]];
+import {
+  announceEveryMs,
+  greetingLimitMs,
+  headEveryMs,
+  maxPasses,
+  responseWindowMs,
+} from './timing.js';
 
 const maxLateMs = 30;
-
-export function initialSender(
-  geometry: Geometry,
-  participants: readonly string[],
-  pace: Pace,
-  quorum = Number.POSITIVE_INFINITY,
-): SenderState {
-  return {
-    situation: 'greeting',
-    geometry,
-    startedMs: 0,
-    pass: 1,
-    members: new Map(participants.map((node) => [node, newMember])),
-    quorum,
-    plan: wholeContainer(geometry),
-    cursor: passStart,
-    needs: noNeeds(geometry),
-    burstInFlight: false,
-    pace,
-    multicastBytes: 0,
-    repairBytes: 0,
-    attempt: 0,
-    announcedMs: 0,
-    nextBurstMs: 0,
-  };
-}
+/** Announcements until the leader waits no longer for who does not say that it listens. */
+const greetings = 4;
 
 export function stepSender(state: SenderState, input: SenderInput, nowMs: number): SenderStep {
   if (state.situation === 'finished') return [state, []];
@@ -140,18 +64,20 @@ function started(state: SenderState, nowMs: number): SenderStep {
   const begun = { ...state, startedMs: nowMs };
   if (state.members.size === 0) return finish(begun, nowMs);
   const isInline = state.geometry.containerBytes <= inlineBytes;
-  const waitMs = isInline ? 0 : greetingMs;
-  const next = { ...begun, nextBurstMs: nowMs + waitMs, wakeAtMs: nowMs + waitMs / 2 };
+  const passMs = (1000 * state.geometry.containerBytes) / state.pace.rateBytesPerS;
+  const waitMs = isInline ? 0 : greetingLimitMs(state.members.size, passMs);
+  const next = { ...begun, nextBurstMs: nowMs + waitMs, wakeAtMs: nowMs + waitMs / greetings };
   const [opened, announcement] = announced(next, nowMs);
   if (waitMs > 0) return [opened, announcement];
   const [sending, burst] = sendBurst(opened, nowMs);
   return [sending, [...announcement, ...burst]];
 }
 
-/** Who misses the announcement misses the pass: a second one comes before the frames do. */
+/** Who misses the announcement misses the pass: it comes several times before the frames do. */
 function greeted(state: SenderState, nowMs: number): SenderStep {
   if (nowMs >= state.nextBurstMs) return sendBurst(state, nowMs);
-  return announced({ ...state, wakeAtMs: state.nextBurstMs }, nowMs);
+  const everyMs = nowMs - state.announcedMs;
+  return announced({ ...state, wakeAtMs: Math.min(state.nextBurstMs, nowMs + everyMs) }, nowMs);
 }
 
 function ticked(state: SenderState, nowMs: number): SenderStep {
@@ -170,13 +96,16 @@ function sendBurst(state: SenderState, nowMs: number): SenderStep {
   // Late timers are made up for, but not those of long ago.
   const plannedMs = Math.max(state.nextBurstMs, nowMs - maxLateMs);
   const room = burstFrames(pace, state.geometry.frameBytes, nowMs - plannedMs);
-  const { items, cursor } = nextFrames(state.plan, state.cursor, room);
+  const { items: next, cursor } = nextFrames(state.plan, state.cursor, room);
+  const items = state.headDue ? [headOf(state.geometry), ...next] : next;
   const bytes = items.reduce((sum, item) => sum + bytesOf(state.geometry, item), 0);
   const sending: SenderState = {
     ...state,
     situation: 'sending',
     pace: withLeft(pace, bytes),
     cursor,
+    headDue: false,
+    headMs: state.headDue || state.situation === 'greeting' ? nowMs : state.headMs,
     burstInFlight: true,
     multicastBytes: state.multicastBytes + (state.pass === 1 ? bytes : 0),
     repairBytes: state.repairBytes + (state.pass === 1 ? 0 : bytes),
@@ -226,12 +155,25 @@ function reported(state: SenderState, report: Report, nowMs: number): SenderStep
   const members = absorbReport(state.members, report, isAwaited);
   const next = { ...state, members };
   if (outstanding(members).length === 0) return finish(next, nowMs);
+  if (state.situation === 'greeting') {
+    return allListen(members) ? sendBurst(next, nowMs) : [next, []];
+  }
   if (state.situation === 'sending' && isCurrent) {
-    const { lostFrames, expectedFrames } = report;
-    return [{ ...next, pace: lossReported(state.pace, lostFrames, expectedFrames, nowMs) }, []];
+    const headDue = next.headDue || (report.headWanted && nowMs - state.headMs >= headEveryMs);
+    return [{ ...slowedDown(next, report, nowMs), headDue }, []];
   }
   if (state.situation !== 'gathering' || !allHeard(members)) return [next, []];
   return state.needs.total > 0 ? nextPass(next, nowMs) : [next, []];
+}
+
+/** For a member that loses frames, or will in a moment. */
+function slowedDown(state: SenderState, report: Report, nowMs: number): SenderState {
+  const { lostFrames, expectedFrames, backlogPerMille } = report;
+  const pace = lossReported(state.pace, lostFrames, expectedFrames, nowMs);
+  if (backlogPerMille === 0) return { ...state, pace };
+  const nextBurstMs = Math.max(state.nextBurstMs, nowMs + pauseMs(backlogPerMille));
+  const wakeAtMs = state.burstInFlight ? undefined : nextBurstMs;
+  return { ...state, pace: backlogReported(pace, backlogPerMille, nowMs), nextBurstMs, wakeAtMs };
 }
 
 /** Not everybody has answered in time. */

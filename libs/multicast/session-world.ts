@@ -3,6 +3,8 @@ import { seededRandom } from '#libs/testkit/seeded-random.js';
 import { VirtualClock } from '#libs/testkit/virtual-clock.js';
 import { SessionReceiver } from './adapters/session-receiver.js';
 import { type SendSessionOptions, sendSession } from './adapters/session-sender.js';
+import { ComparedCopy } from './compared-copy.js';
+import { geometryOf } from './geometry.js';
 import { type Faults, LossyNetwork } from './lossy-network.js';
 import {
   type ByteRange,
@@ -15,15 +17,25 @@ import {
 
 export const clean: Faults = { lossShare: 0, duplicateShare: 0, maxDelayMs: 0.5 };
 export const headBytes = 700;
+export const frameBytes = 1_400;
 
 function containerOf(bytes: number, seed: number): Buffer {
   const random = seededRandom(seed);
-  return Buffer.from(Uint8Array.from({ length: bytes }, () => random() * 256));
+  const container = Buffer.allocUnsafeSlow(bytes);
+  for (let at = 0; at < bytes; at++) container[at] = random() * 256;
+  return container;
 }
 
-/** A member whose sink is memory and whose verdict is a comparison with what was sent. */
+/** Memory of a member that keeps no copy for what it has not verified. */
+const smallBufferBytes = 2 ** 20;
+
+/**
+ * A member whose sink is memory and whose verdict is a comparison with what was sent. Thousands at
+ * once keep marks instead of copies.
+ */
 export class TestMember {
   readonly bytes: Buffer;
+  private readonly marks?: ComparedCopy;
   readonly badUnits: number[] = [];
   held: ByteRange[] = [];
   decision: Decision = 'need';
@@ -39,10 +51,18 @@ export class TestMember {
     network: LossyNetwork,
     private readonly clock: VirtualClock,
     private readonly seed: number,
+    keepsCopy: boolean,
   ) {
-    this.bytes = Buffer.alloc(original.length);
+    this.bytes = Buffer.alloc(keepsCopy ? original.length : 0);
+    const geometry = geometryOf(original.length, Math.min(headBytes, original.length), frameBytes);
+    if (!keepsCopy) this.marks = new ComparedCopy(original, geometry);
     this.port = network.join(node);
     this.start();
+  }
+
+  /** Whether it holds what was sent, byte by byte. */
+  get isEqual(): boolean {
+    return this.marks?.isWhole ?? this.bytes.equals(this.original);
   }
 
   get participant() {
@@ -58,6 +78,7 @@ export class TestMember {
       node: this.node,
       wants: () => (this.isDone ? 'have' : this.decision),
       openSink: async () => this.sink(),
+      ...(this.marks && { unitBufferBytes: smallBufferBytes }),
     });
   }
 
@@ -71,14 +92,16 @@ export class TestMember {
       held: this.held,
       writeAt: async (offset, bytes) => {
         if (this.isDiskFull) throw new Error('no space left');
-        this.bytes.set(bytes, offset);
+        if (this.marks) this.marks.write(offset, bytes);
+        else this.bytes.set(bytes, offset);
       },
-      readAt: (offset, length) => this.bytes.subarray(offset, offset + length),
+      readAt: (offset, length) =>
+        this.marks?.read(offset, length) ?? this.bytes.subarray(offset, offset + length),
       verifyHead: (head) => isSound(0, head),
       verifyBlock: (index, block) => {
         const offset = headBytes + index * blockBytes;
         const good = isSound(offset, block);
-        if (good) this.held = [...this.held, { offset, length: block.length }];
+        if (good && !this.marks) this.held = [...this.held, { offset, length: block.length }];
         return good;
       },
       done: async () => {
@@ -100,14 +123,20 @@ export interface World {
   readonly send: (changes?: Partial<SendSessionOptions>) => Promise<SessionOutcome>;
 }
 
-export function worldOf(memberCount: number, bytes: number, faults: Faults, seed: number): World {
+export function worldOf(
+  memberCount: number,
+  bytes: number,
+  faults: Faults,
+  seed: number,
+  keepCopies = true,
+): World {
   const clock = new VirtualClock();
-  const network = new LossyNetwork(clock, faults, seed);
+  const network = new LossyNetwork(clock, faults, seed, frameBytes);
   const container = containerOf(bytes, seed);
   const leader = network.join('leader');
   const members = Array.from(
     { length: memberCount },
-    (_, index) => new TestMember(`m${index}`, container, network, clock, seed + index),
+    (_, index) => new TestMember(`m${index}`, container, network, clock, seed + index, keepCopies),
   );
   const send = (changes: Partial<SendSessionOptions> = {}) =>
     sendSession({
@@ -135,7 +164,7 @@ export async function run<T>(clock: VirtualClock, work: Promise<T>, stepMs = 0.5
     isOver = true;
   };
   work.then(over, over);
-  for (let turn = 0; !isOver && turn < 100_000; turn++) {
+  for (let turn = 0; !isOver && turn < 1_000_000; turn++) {
     await new Promise(setImmediate);
     clock.advance(stepMs);
   }

@@ -1,5 +1,10 @@
 /** Time constants of MCTP; the README says what each is for. */
-export const greetingMs = 10;
+const leastGreetingMs = 50;
+const mostGreetingMs = 500;
+/** Waiting for a member that does not listen yet pays, up to this share of the pass. */
+const greetingShare = 0.25;
+/** How often at most the head is repeated within a pass. */
+export const headEveryMs = 100;
 /** Quiet on the data channel after which a pass has really ended for a receiver. */
 export const settleMs = 4;
 /** The same for frames on the control channel. */
@@ -26,11 +31,25 @@ export const askAfterMs = 500;
 /** The leader is taken for gone. */
 export const leaderGoneMs = 10_000;
 /** Least time between two reports within one pass. */
-export const interimEveryMs = 100;
+export const interimEveryMs = 50;
+/** The same for a receive buffer that fills up, and how often a member looks at its own. */
+export const backlogEveryMs = 25;
+export const backlogLookMs = 2;
+/** A receive buffer this full is told of. */
+export const backlogTold = 0.25;
 
 /** Over how long the answers of `participants` spread, so that large segments do not implode. */
 export function responseSpreadMs(participants: number): number {
   return participants <= smallSegment ? 0 : Math.min(maxSpreadMs, participants * spreadPerMemberMs);
+}
+
+/**
+ * How long the leader waits at most until everybody listens, from the first announcement on.
+ * @param passMs what the first pass takes at the rate that it begins with
+ */
+export function greetingLimitMs(participants: number, passMs: number): number {
+  const worthMs = Math.max(leastGreetingMs, Math.min(mostGreetingMs, passMs * greetingShare));
+  return worthMs + responseSpreadMs(participants);
 }
 
 /** How long the leader waits for answers at its `attempt`th request, counted from 0. */

@@ -50,7 +50,8 @@ export class UnitBuffer {
     this.gathered.delete(unit);
     return this.queued(async () => {
       const hidden = buffer ?? (await this.sink.readAt(range.offset, range.length));
-      const bytes = this.cipher?.apply(range.offset, hidden) ?? hidden;
+      // In place: whoever reads the unit meanwhile waits in the queue.
+      const bytes = this.cipher?.apply(range.offset, hidden, buffer) ?? hidden;
       const isSound = await (unit === 0
         ? this.sink.verifyHead(bytes)
         : this.sink.verifyBlock(unit - 1, bytes));

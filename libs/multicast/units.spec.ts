@@ -1,15 +1,16 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { dataHeader, readDataFrame } from './data-frame.js';
+import { payloadsOf, readDataFrame } from './data-frame.js';
 import { FrameSet } from './frame-set.js';
 import {
   framesOfUnit,
   geometryOf,
   ImpossibleSession,
+  rangeOfRun,
   unitRange,
   unitsOfFrame,
 } from './geometry.js';
-import { allSound, emptyUnits, holdRanges, takeFrame, takeVerdict } from './units.js';
+import { allSound, emptyUnits, holdRanges, takeFrames, takeVerdict } from './units.js';
 
 const anyGeometry = fc
   .record({
@@ -81,15 +82,16 @@ describe('units', () => {
   const geometry = geometryOf(300_000, 700, 1_400);
   const content = (sequence: number) =>
     new Uint8Array(Math.min(1_400, 300_000 - sequence * 1_400)).fill(sequence);
+  const one = (first: number) => ({ first, count: 1 });
 
   test('no block is verified before the head is sound', () => {
     const units = emptyUnits(geometry);
     const early: number[] = [];
     for (let frame = 1; frame < geometry.frameCount; frame++) {
-      early.push(...takeFrame(geometry, units, frame, content(frame)).toVerify);
+      early.push(...takeFrames(geometry, units, one(frame), content(frame)).toVerify);
     }
     expect(early).toEqual([]);
-    expect(takeFrame(geometry, units, 0, content(0)).toVerify).toEqual([0]);
+    expect(takeFrames(geometry, units, one(0), content(0)).toVerify).toEqual([0]);
     expect(takeVerdict(geometry, units, 0, true)).toEqual([1, 2, 3, 4, 5]);
     for (let unit = 1; unit <= 5; unit++) takeVerdict(geometry, units, unit, true);
     expect(allSound(units)).toBe(true);
@@ -98,7 +100,7 @@ describe('units', () => {
   test('the frames of a bad block are missing again, sound neighbours take no bytes', () => {
     const units = emptyUnits(geometry);
     for (let frame = 0; frame < geometry.frameCount; frame++) {
-      takeFrame(geometry, units, frame, content(frame));
+      takeFrames(geometry, units, one(frame), content(frame));
     }
     for (const unit of [0, 1, 3, 4, 5]) takeVerdict(geometry, units, unit, true);
     takeVerdict(geometry, units, 2, false);
@@ -107,7 +109,7 @@ describe('units', () => {
     const pieces = [];
     const toVerify = [];
     for (let frame = first; frame <= last; frame++) {
-      const taken = takeFrame(geometry, units, frame, content(frame));
+      const taken = takeFrames(geometry, units, one(frame), content(frame));
       pieces.push(...taken.pieces);
       toVerify.push(...taken.toVerify);
     }
@@ -115,6 +117,36 @@ describe('units', () => {
     expect(pieces.reduce((sum, { bytes }) => sum + bytes.length, 0)).toBe(65_536);
     expect(toVerify).toEqual([2]);
     expect(units.count.bad).toBe(1);
+  });
+
+  test('a run of frames is taken like its frames one by one, whatever was there before', () => {
+    const whole = new Uint8Array(300_000);
+    const arrivals = fc.array(
+      fc.record({ first: fc.nat(214), count: fc.integer({ min: 1, max: 99 }) }),
+    );
+    fc.assert(
+      fc.property(arrivals, (runs) => {
+        const [joined, single] = [emptyUnits(geometry), emptyUnits(geometry)];
+        const verify: [number[], number[]] = [[], []];
+        const bytes = [0, 0];
+        for (const { first, count: wanted } of runs) {
+          const count = Math.min(wanted, geometry.frameCount - first);
+          const range = rangeOfRun(geometry, { first, count });
+          const part = whole.subarray(range.offset, range.offset + range.length);
+          const taken = takeFrames(geometry, joined, { first, count }, part);
+          verify[0].push(...taken.toVerify);
+          for (const piece of taken.pieces) bytes[0] = (bytes[0] ?? 0) + piece.bytes.length;
+          for (let frame = first; frame < first + count; frame++) {
+            const alone = takeFrames(geometry, single, one(frame), content(frame));
+            verify[1].push(...alone.toVerify);
+            for (const piece of alone.pieces) bytes[1] = (bytes[1] ?? 0) + piece.bytes.length;
+          }
+        }
+        expect(joined.missing).toEqual(single.missing);
+        expect(verify[0]).toEqual(verify[1]);
+        expect(bytes[0]).toBe(bytes[1]);
+      }),
+    );
   });
 
   test('held ranges are not missing, but for frames shared with what is not held', () => {
@@ -128,15 +160,15 @@ describe('units', () => {
 
 describe('a data frame', () => {
   test('is read as it was written', () => {
-    const session = Buffer.from('0102030405060708', 'hex');
-    const about = { number: 4_000_000_000, pass: 65_535, repair: 65_534 };
-    const header = dataHeader(session, about);
-    const payload = Buffer.concat([header, Buffer.from('xyz')]);
-    expect(readDataFrame(payload)).toMatchObject({
-      session: '0102030405060708',
-      ...about,
-    });
-    expect(Buffer.from(readDataFrame(payload)?.content ?? []).toString()).toBe('xyz');
-    expect(readDataFrame(payload.subarray(0, 16))).toBeUndefined();
+    const frames = {
+      ...{ session: '0102030405060708', number: 4_000_000_000, count: 2, pass: 65_535 },
+      ...{ repair: 65_534, content: Buffer.from('vwxyz') },
+    };
+    const [first = Buffer.alloc(0), last = Buffer.alloc(0)] = payloadsOf(frames, 3);
+    expect(readDataFrame(first)).toMatchObject({ ...frames, count: 1, content: {} });
+    expect(Buffer.from(readDataFrame(first)?.content ?? []).toString()).toBe('vwx');
+    expect(readDataFrame(last)?.number).toBe(4_000_000_001);
+    expect(Buffer.from(readDataFrame(last)?.content ?? []).toString()).toBe('yz');
+    expect(readDataFrame(first.subarray(0, 16))).toBeUndefined();
   });
 });

@@ -1,5 +1,12 @@
-import { FrameSet } from './frame-set.js';
-import { frameRange, framesOfUnit, type Geometry, unitRange, unitsOfFrame } from './geometry.js';
+import { type FrameRun, FrameSet } from './frame-set.js';
+import {
+  framesOfUnit,
+  type Geometry,
+  rangeOfRun,
+  unitRange,
+  unitsOfFrame,
+  unitsOfRange,
+} from './geometry.js';
 import type { ByteRange } from './session.js';
 
 /** Where a unit stands: frames missing; whole, the head is not; whole, being verified; sound. */
@@ -18,7 +25,7 @@ export interface Units {
   readonly count: { sound: number; bad: number };
 }
 
-/** Bytes of a frame that belong to one unit. */
+/** Bytes of frames that belong to one unit. */
 export interface Piece {
   readonly unit: number;
   /** In the container. */
@@ -44,6 +51,11 @@ function span(geometry: Geometry, unit: number): number {
 
 export function allSound(units: Units): boolean {
   return units.count.sound === units.standing.length;
+}
+
+/** Whether frames of the head are missing, without which nothing can be verified. */
+export function lacksHead(units: Units): boolean {
+  return (units.missing[0] ?? 0) > 0;
 }
 
 export function isSoundUnit(units: Units, unit: number): boolean {
@@ -80,32 +92,43 @@ function addIfSettled(geometry: Geometry, units: Units, frame: number): void {
   units.frames.add(frame);
 }
 
-/** Takes a frame in. Only units with frames missing take bytes: what is verified stays as it is. */
-export function takeFrame(
+/**
+ * Takes frames in that follow each other. Only units with frames missing take bytes: what is
+ * verified stays as it is.
+ */
+export function takeFrames(
   geometry: Geometry,
   units: Units,
-  sequence: number,
+  run: FrameRun,
   content: Uint8Array,
 ): { readonly pieces: readonly Piece[]; readonly toVerify: readonly number[] } {
   const pieces: Piece[] = [];
   const toVerify: number[] = [];
-  if (!units.frames.add(sequence)) return { pieces, toVerify };
-  const frame = frameRange(geometry, sequence);
-  const { first, last } = unitsOfFrame(geometry, sequence);
-  for (let unit = first; unit <= last; unit++) {
-    if (units.standing[unit] !== collecting) continue;
-    const range = unitRange(geometry, unit);
-    const offset = Math.max(frame.offset, range.offset);
-    const end = Math.min(frame.offset + frame.length, range.offset + range.length);
-    pieces.push({
-      unit,
-      offset,
-      bytes: content.subarray(offset - frame.offset, end - frame.offset),
-    });
-    units.missing[unit] = (units.missing[unit] ?? 1) - 1;
-    if (units.missing[unit] === 0 && isDue(units, unit)) toVerify.push(unit);
+  const start = run.first * geometry.frameBytes;
+  for (const news of units.frames.gaps(run.count, run.first, run.first + run.count)) {
+    units.frames.addRun(news);
+    const range = rangeOfRun(geometry, news);
+    const { first, last } = unitsOfRange(geometry, range);
+    for (let unit = first; unit <= last; unit++) {
+      if (units.standing[unit] !== collecting) continue;
+      const { offset, length } = overlap(range, unitRange(geometry, unit));
+      const bytes = content.subarray(offset - start, offset - start + length);
+      pieces.push({ unit, offset, bytes });
+      const here = framesOfUnit(geometry, unit);
+      const until = Math.min(here.last + 1, news.first + news.count);
+      const count = until - Math.max(here.first, news.first);
+      const missing = (units.missing[unit] ?? count) - count;
+      units.missing[unit] = missing;
+      if (missing === 0 && isDue(units, unit)) toVerify.push(unit);
+    }
   }
   return { pieces, toVerify };
+}
+
+function overlap(one: ByteRange, other: ByteRange): ByteRange {
+  const offset = Math.max(one.offset, other.offset);
+  const end = Math.min(one.offset + one.length, other.offset + other.length);
+  return { offset, length: end - offset };
 }
 
 /** A whole unit: verified at once, except that no block can be before the head is sound. */

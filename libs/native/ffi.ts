@@ -19,8 +19,12 @@ const threadStackBytes = 1_048_576;
 
 let loaded: typeof Koffi | null | undefined;
 
-/** koffi, loaded at the first use (it costs 4 to 5 MB); undefined where it has no build. */
+/**
+ * koffi, loaded at the first use (it costs 4 to 5 MB); undefined where it has no build, and where
+ * ESPALIER_NATIVE=off asks for the portable ways.
+ */
 function koffi(): typeof Koffi | undefined {
+  if (loaded === undefined && process.env.ESPALIER_NATIVE === 'off') loaded = null;
   if (loaded === undefined) {
     try {
       loaded = require('koffi') as typeof Koffi;

@@ -10,6 +10,11 @@ import {
 /** Parameters and operations of zstd.h. */
 const parameter = { level: 100, windowLog: 101, longDistance: 160 } as const;
 const decoderWindowLogMax = 100;
+/** ZSTD_reset_session_and_parameters. */
+const resetAll = 3;
+/** Compressors of small content are used again: new tables cost more than the work. */
+const spareWorkBytes = 2 * 1024 ** 2;
+const mostSpares = 2;
 const operation = { continue: 0, end: 2 } as const;
 
 /** 8 MiB: what our own levels need; a frame that wants more would cost its reader that much. */
@@ -47,6 +52,9 @@ function declare(library: NativeLibrary) {
     contentSize: library.func('uint64_t ZSTD_getFrameContentSize(void *, size_t)'),
     createCompressor: library.func('void *ZSTD_createCCtx()'),
     freeCompressor: library.func(`size_t ZSTD_freeCCtx(${context})`),
+    reset: library.func(`size_t ZSTD_CCtx_reset(${context}, int)`),
+    /** Compressors that wait for more work. */
+    spares: [] as unknown[],
     set: library.func(`size_t ZSTD_CCtx_setParameter(${context}, int, int)`),
     refPrefix: library.func(`size_t ZSTD_CCtx_refPrefix(${context}, ${buffer})`),
     compress: library.func(`size_t ZSTD_compress2(${context}, ${buffer}, ${buffer})`),
@@ -79,7 +87,8 @@ async function compressWhole(
   options: Pick<PrefixOptions, 'level'> & Partial<PrefixOptions>,
 ): Promise<Uint8Array> {
   const frame = scratch(Number(zstd.bound(bytes.length)));
-  const context = zstd.createCompressor();
+  const context = zstd.spares.pop() ?? zstd.createCompressor();
+  const workBytes = bytes.length + (prefix?.length ?? 0);
   try {
     check(zstd, zstd.set(context, parameter.level, options.level));
     if (prefix) {
@@ -89,12 +98,17 @@ async function compressWhole(
       check(zstd, zstd.refPrefix(context, prefix, prefix.length));
     }
     const args = [context, frame, frame.length, bytes, bytes.length];
-    const workBytes = bytes.length + (prefix?.length ?? 0);
     const written = check(zstd, await call(zstd.compress, args, workBytes, prefix));
     return frame.slice(0, written);
   } finally {
-    zstd.freeCompressor(context);
+    release(zstd, context, workBytes);
   }
+}
+
+function release(zstd: Zstd, context: unknown, workBytes: number): void {
+  const isSpare = workBytes <= spareWorkBytes && zstd.spares.length < mostSpares;
+  if (isSpare && !zstd.isError(zstd.reset(context, resetAll))) zstd.spares.push(context);
+  else zstd.freeCompressor(context);
 }
 
 async function decompressWhole(

@@ -15,11 +15,20 @@ export interface UdpSocketWishes {
   readonly segmentBytes?: number;
 }
 
+export interface ReceiveQueue {
+  /** How full the receive buffer is, 0 to 1. */
+  readonly usedShare: number;
+  /** Datagrams that came and found it full. */
+  readonly drops: number;
+}
+
 /** An open, bound socket. Who adopts the descriptor (`dgram`'s `bind({fd})`) closes it. */
 export interface UdpSocket {
   readonly fd: number;
-  /** Datagrams that came and found the receive buffer full. Not after the socket was closed. */
-  drops(): number;
+  /** Reads what the kernel has joined. @returns bytes in `target`; negative: nothing there */
+  receive(target: Uint8Array): number;
+  /** What waits to be read. Not after the socket was closed. */
+  queue(): ReceiveQueue;
   /** @returns whether the kernel cuts what is sent from now on */
   setSegmentBytes(bytes: number): boolean;
 }
@@ -32,9 +41,9 @@ const internet = 2;
 const datagrams = 2;
 const nonBlocking = 0x800;
 const closeOnExec = 0x80000;
-/** Place of the count of drops among the numbers that SO_MEMINFO gives. */
-const dropsAt = 8;
-const meminfoNumbers = 9;
+const doNotWait = 0x40;
+/** Places of the numbers that SO_MEMINFO gives. */
+const meminfo = { used: 0, limit: 1, drops: 8, count: 9 };
 
 interface Calls {
   readonly socket: NativeFunction;
@@ -42,6 +51,7 @@ interface Calls {
   readonly close: NativeFunction;
   readonly setOption: NativeFunction;
   readonly getOption: NativeFunction;
+  readonly receive: NativeFunction;
 }
 
 /** `undefined`: not on this host (Linux and koffi are needed), or not all that is wished for. */
@@ -74,14 +84,18 @@ function configure(calls: Calls, fd: number, wishes: UdpSocketWishes): boolean {
 }
 
 function socketOf(calls: Calls, fd: number): UdpSocket {
+  const numbers = Buffer.alloc(4 * meminfo.count);
+  const length = Buffer.alloc(4);
   return {
     fd,
-    drops() {
-      const numbers = Buffer.alloc(4 * meminfoNumbers);
-      const length = Buffer.alloc(4);
+    receive: (target) => Number(calls.receive(fd, target, target.length, doNotWait)),
+    queue() {
       length.writeUInt32LE(numbers.length);
       const status = calls.getOption(fd, socketLevel, option.meminfo, numbers, length);
-      return status === 0 ? numbers.readUInt32LE(4 * dropsAt) : 0;
+      if (status !== 0) return { usedShare: 0, drops: 0 };
+      const number = (at: number) => numbers.readUInt32LE(4 * at);
+      const usedShare = number(meminfo.used) / Math.max(1, number(meminfo.limit));
+      return { usedShare, drops: number(meminfo.drops) };
     },
     setSegmentBytes: (bytes) => setInt(calls, fd, udpLevel, option.segment, bytes),
   };
@@ -118,6 +132,7 @@ function load(): Calls | undefined {
       bind: library.func('int bind(int, void *, uint32_t)'),
       close: library.func('int close(int)'),
       setOption: library.func('int setsockopt(int, int, int, void *, uint32_t)'),
+      receive: library.func('int64_t recv(int, void *, size_t, int)'),
       getOption: library.func('int getsockopt(int, int, int, void *, void *)'),
     };
   } catch {

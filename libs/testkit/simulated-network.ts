@@ -26,6 +26,8 @@ type Condition = 'running' | 'paused' | 'crashed';
 
 interface Host extends SimulatedNode {
   condition: Condition;
+  /** How far its clock is from the others'. */
+  offsetMs: number;
   /** What became due while the node was paused. */
   readonly waiting: (() => void)[];
   readonly listeners: Set<(received: ReceivedControl) => void>;
@@ -55,6 +57,7 @@ export class SimulatedNetwork {
       name,
       address: this.hosts.get(name)?.address ?? address,
       condition: 'running',
+      offsetMs: 0,
       waiting: [],
       listeners,
       port: {
@@ -74,7 +77,7 @@ export class SimulatedNetwork {
         },
       },
       clock: {
-        nowMs: () => this.options.clock.nowMs(),
+        nowMs: () => this.options.clock.nowMs() + host.offsetMs,
         schedule: (delayMs, action) => this.scheduleAt(host, delayMs, action),
       },
     };
@@ -96,6 +99,11 @@ export class SimulatedNetwork {
     const host = this.host(name);
     host.condition = 'running';
     for (const action of host.waiting.splice(0)) this.runOn(host, action);
+  }
+
+  /** The node's clock is set: by so much forward, or back when negative. */
+  shiftClock(name: string, byMs: number): void {
+    this.host(name).offsetMs += byMs;
   }
 
   /** Nodes of different groups do not hear each other; a node named in no group hears nobody. */

@@ -77,7 +77,7 @@ export class TreeModel {
       return this.data.read(data, Number(sizeBytes));
     }
     const parts: Uint8Array[] = [];
-    const base = this.baseFile(command.value.basePath);
+    const base = this.baseFile(command.value.basePath || command.value.path);
     for await (const part of this.store.read(base.digest)) parts.push(part);
     return this.patched(command.value, Buffer.concat(parts));
   }
@@ -87,8 +87,11 @@ export class TreeModel {
     if (!data) throw new Error('no patch');
     if (encoding === PatchEncoding.DIFFERENCE) {
       const result = Uint8Array.from(await this.data.read(data, Number(sizeBytes)));
+      const whole = { copyOffset: 0n, copyLength: sizeBytes, literalLength: 0n };
       let at = 0;
-      for (const { copyOffset, copyLength, literalLength } of operations) {
+      for (const { copyOffset, copyLength, literalLength } of operations.length > 0
+        ? operations
+        : [whole]) {
         const copied = base.subarray(Number(copyOffset), Number(copyOffset + copyLength));
         for (const [i, byte] of copied.entries()) result[at + i] = (result[at + i] ?? 0) + byte;
         at += Number(copyLength + literalLength);

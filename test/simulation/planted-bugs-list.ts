@@ -19,6 +19,7 @@ const reports = [
   'dist/libs/election/segment-runtime.spec',
 ];
 const frames = ['dist/libs/multicast/signed-control.spec', 'dist/libs/multicast/sealed-frame.spec'];
+const sessions = ['dist/libs/multicast/session.spec'];
 const ways = ['dist/libs/multicast/reachability.spec'];
 
 export const plantedBugs: readonly PlantedBug[] = [
@@ -252,5 +253,26 @@ export const plantedBugs: readonly PlantedBug[] = [
     from: "byMulticast ? 'multicast' : 'unicast'",
     to: "'multicast'",
     tests: ways,
+  },
+  {
+    name: 'the first pass does not wait until members listen',
+    file: 'libs/multicast/sender.js',
+    from: 'isInline ? 0 : greetingLimitMs(',
+    to: 'isInline ? 0 : 1 + 0 * greetingLimitMs(',
+    tests: sessions,
+  },
+  {
+    name: 'a changed frame is taken',
+    file: 'libs/multicast/frame-checker.js',
+    from: 'if (!key.isSound(at, length, sequence, scratch))',
+    to: 'if (false)',
+    tests: ['dist/libs/multicast/frame-checker.spec'],
+  },
+  {
+    name: 'the pace does not halve for TCP',
+    file: 'libs/multicast/sender-pace.js',
+    from: 'const cutFactor = 0.5;',
+    to: 'const cutFactor = 0.99;',
+    tests: ['dist/libs/multicast/sender-pace.spec'],
   },
 ];

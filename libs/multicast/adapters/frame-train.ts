@@ -1,4 +1,5 @@
-import type { FrameTagger } from '../tagged-frame.js';
+import type { DataFrames } from '../data-frame.js';
+import type { FrameTagger } from '../frame-tagger.js';
 import type { FastSocket } from './udp-sockets.js';
 
 const maxTrainBytes = 65_507;
@@ -11,8 +12,6 @@ const keptBuffers = 16;
 export class FrameTrain {
   private readonly limit: number;
   private cuts: boolean;
-  private bytes: Buffer = Buffer.alloc(0);
-  private length = 0;
   /** Buffers of trains that have left. */
   private readonly spare: Buffer[] = [];
   private underWay = 0;
@@ -27,33 +26,26 @@ export class FrameTrain {
     this.limit = Math.min(maxTrainFrames, Math.max(1, Math.floor(maxTrainBytes / datagramBytes)));
   }
 
-  add(parts: readonly Uint8Array[]): void {
-    const frames = this.cuts ? this.limit : 1;
-    if (this.length === 0) {
-      const bytes = frames * this.datagramBytes;
-      const spare = this.cuts ? this.spare.pop() : undefined;
-      this.bytes = spare ?? Buffer.allocUnsafeSlow(bytes);
+  add(frames: DataFrames, frameBytes: number): void {
+    for (let from = 0; from < frames.count; ) {
+      const count = Math.min(this.cuts ? this.limit : 1, frames.count - from);
+      this.leave(this.tagger.train(frames, frameBytes, from, count));
+      from += count;
     }
-    const written = this.tagger.write(parts, this.bytes, this.length);
-    this.length += written;
-    const isFull = this.length + this.datagramBytes > this.bytes.length;
-    // Only the last frame of a train may be shorter.
-    if (isFull || written < this.datagramBytes) this.leave();
   }
 
   /** Resolves when everything so far has left this host. */
   flushed(): Promise<void> {
-    if (this.length > 0) this.leave();
     if (this.underWay === 0) return Promise.resolve();
     return new Promise((resolve) => this.whenFlushed.push(resolve));
   }
 
-  private leave(): void {
-    const { bytes } = this;
-    const train = bytes.subarray(0, this.length);
-    this.length = 0;
-    this.send(train, (error) => {
-      if (error && this.cuts && train.length > this.datagramBytes) this.sendSingly(train);
+  private leave(train: Buffer): void {
+    const bytes = this.spare.pop() ?? Buffer.allocUnsafeSlow(this.limit * this.datagramBytes);
+    bytes.set(train);
+    const datagrams = bytes.subarray(0, train.length);
+    this.send(datagrams, (error) => {
+      if (error && this.cuts && datagrams.length > this.datagramBytes) this.sendSingly(datagrams);
       else if (!error && this.spare.length < keptBuffers) this.spare.push(bytes);
     });
   }

@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { ControlMessageSchema } from '#libs/contracts/index.js';
 import type { ControlPort } from '../control-port.js';
+import { payloadsOf } from '../data-frame.js';
 import type { DataSender } from '../data-port.js';
 
 /** With what surrounds it, such a frame fits a datagram on every network that IPv6 may use. */
@@ -12,9 +13,10 @@ export function inlineSender(control: ControlPort): DataSender {
     rateBytesPerS: 100_000_000,
     maxRateBytesPerS: 100_000_000,
     burstBytes: 16 * inlineFrameBytes,
-    send(parts) {
-      const value = Buffer.concat(parts);
-      control.broadcast(create(ControlMessageSchema, { message: { case: 'dataFrame', value } }));
+    send(frames, frameBytes) {
+      for (const value of payloadsOf(frames, frameBytes)) {
+        control.broadcast(create(ControlMessageSchema, { message: { case: 'dataFrame', value } }));
+      }
     },
     flushed: () => Promise.resolve(),
     close: () => undefined,

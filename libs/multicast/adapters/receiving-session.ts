@@ -2,7 +2,8 @@ import type { Cancel } from '#libs/clock/clock.js';
 import type { SessionAnnouncement } from '#libs/contracts/index.js';
 import type { ContentCipher } from '../content-cipher.js';
 import type { UdpAddress } from '../control-port.js';
-import type { DataFrame } from '../data-frame.js';
+import type { DataFrames } from '../data-frame.js';
+import type { DataChannel } from '../data-port.js';
 import { framesOfBatch, type Geometry, geometryOf, rangeOfRun } from '../geometry.js';
 import { ParityCodec } from '../kernels/parity.js';
 import { missingFramesMessage, type NeedReport, nothingNeeded } from '../missing-frames.js';
@@ -14,12 +15,13 @@ import {
   type ReceiverState,
 } from '../receiver-state.js';
 import type { SessionSink } from '../session.js';
+import { backlogLookMs, responseSpreadMs } from '../timing.js';
 import { UnitBuffer } from '../unit-buffer.js';
 import { isSoundUnit } from '../units.js';
 import type { SessionReceiverOptions } from './session-receiver-options.js';
 
 /** Frames that are kept while the sink opens. */
-const earlyBytes = 4 * 2 ** 20;
+const maxEarlyBytes = 4 * 2 ** 20;
 
 /** A session with its sink open. */
 interface Open {
@@ -33,12 +35,18 @@ export class ReceivingSession {
   private readonly geometry: Geometry;
   private readonly session: string;
   private readonly cipher?: ContentCipher;
+  private readonly data?: DataChannel;
   private readonly stopHearing: () => void;
   private readonly opening: Promise<void>;
-  private early: DataFrame[] = [];
+  private early: DataFrames[] = [];
+  private earlyBytes = 0;
+  private lookedMs = 0;
+  private isListening = false;
+  private saying: Cancel = () => undefined;
   private codec?: ParityCodec;
   private open?: Open;
   private hasFailed = false;
+  private lacksKey = false;
   private timer: Cancel = () => undefined;
   private ending: Promise<void> = Promise.resolve();
 
@@ -57,10 +65,19 @@ export class ReceivingSession {
       this.stopHearing = () => undefined;
     } else {
       const data = options.openData(announcement);
-      this.cipher = data.cipherFor?.(announcement.containerDigest);
-      this.stopHearing = data.onFrame((frame) => this.heard(frame));
+      this.data = data;
+      this.cipher = this.cipherOf(data);
+      this.stopHearing = data.onFrames((frames) => this.heard(frames));
     }
     this.opening = this.begin();
+  }
+
+  /** Without the key that hides the content it is asked for by unicast. */
+  private cipherOf(data: DataChannel): ContentCipher | undefined {
+    const { containerDigest, keyEpoch } = this.announcement;
+    const cipher = data.cipherFor(containerDigest, keyEpoch);
+    this.lacksKey = keyEpoch > 0 && !cipher;
+    return cipher;
   }
 
   announced(announcement: SessionAnnouncement, leader: UdpAddress): void {
@@ -71,6 +88,7 @@ export class ReceivingSession {
     this.leader = leader;
     if (this.hasFailed && announcement.passEnded) this.askForUnicast();
     else this.step({ type: 'announced', ...announcement });
+    this.sayListening();
   }
 
   async close(): Promise<void> {
@@ -78,6 +96,7 @@ export class ReceivingSession {
     await this.opening;
     this.step({ type: 'stop', reason: 'closed' });
     this.timer();
+    this.saying();
     await this.ending;
   }
 
@@ -92,10 +111,13 @@ export class ReceivingSession {
   private async begin(): Promise<void> {
     const { openSink, node, random, clock } = this.options;
     try {
+      if (this.lacksKey) throw new Error('the key of the content is not here');
       const sink = await openSink(this.announcement);
       const config = { node, random, geometry: this.geometry };
       const [state, effects] = initialReceiver(config, sink.held, clock.nowMs());
-      this.open = { state, sink, buffer: new UnitBuffer(this.geometry, sink, this.cipher) };
+      const { unitBufferBytes } = this.options;
+      const buffer = new UnitBuffer(this.geometry, sink, this.cipher, unitBufferBytes);
+      this.open = { state, sink, buffer };
       for (const effect of effects) this.perform(effect);
     } catch {
       this.hasFailed = true;
@@ -104,20 +126,41 @@ export class ReceivingSession {
       return;
     }
     this.step({ type: 'announced', ...this.announcement });
-    for (const frame of this.early) this.take(frame);
+    for (const frames of this.early) this.take(frames);
     this.early = [];
+    await this.data?.joined();
+    this.isListening = true;
+    this.sayListening();
   }
 
-  /** A frame of any session; its content is good until this returns. */
-  heard(frame: DataFrame): void {
-    if (frame.session !== this.session) return;
-    if (this.open?.buffer.hasRoom) this.take(frame);
-    if (this.open || this.early.length * this.geometry.frameBytes >= earlyBytes) return;
-    this.early.push({ ...frame, content: Uint8Array.from(frame.content) });
+  /** Before the first frame, as often as announced; large segments spread their answers. */
+  private sayListening(): void {
+    if (!this.isListening || !this.data || this.announcement.passEnded) return;
+    const { clock, random } = this.options;
+    const delayMs = responseSpreadMs(this.announcement.participants.length) * random();
+    this.saying();
+    this.saying = clock.schedule(delayMs, () => this.step({ type: 'listening' }));
   }
 
-  private take({ number, pass, repair, content }: DataFrame): void {
-    if (repair === 0) this.step({ type: 'frame', pass, sequence: number, content });
+  /** Frames of any session; their content is good until this returns. */
+  heard(frames: DataFrames): void {
+    if (frames.session !== this.session) return;
+    if (this.open?.buffer.hasRoom) this.take(frames);
+    this.lookAtBacklog();
+    if (this.open || this.earlyBytes >= maxEarlyBytes) return;
+    this.earlyBytes += frames.content.length;
+    this.early.push({ ...frames, content: Uint8Array.from(frames.content) });
+  }
+
+  private lookAtBacklog(): void {
+    const nowMs = this.options.clock.nowMs();
+    if (!this.data || nowMs - this.lookedMs < backlogLookMs) return;
+    this.lookedMs = nowMs;
+    this.step({ type: 'backlog', share: this.data.backlogShare() });
+  }
+
+  private take({ number, count, pass, repair, content }: DataFrames): void {
+    if (repair === 0) this.step({ type: 'frames', pass, first: number, count, content });
     else this.step({ type: 'repair-frame', pass, batch: number, index: repair - 1, content });
   }
 
@@ -130,7 +173,7 @@ export class ReceivingSession {
     for (const effect of effects) this.perform(effect);
     const wakeAtMs = receiverWakeAtMs(this.open.state);
     // Frames only put the time off: the timer that runs finds out when it fires.
-    const isFrame = input.type === 'frame' || input.type === 'repair-frame';
+    const isFrame = ['frames', 'repair-frame', 'backlog', 'listening'].includes(input.type);
     if (isFrame && before !== undefined && (wakeAtMs ?? 0) >= before) return;
     this.timer();
     if (wakeAtMs === undefined) return;

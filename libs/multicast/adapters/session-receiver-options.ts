@@ -12,6 +12,8 @@ export interface SessionReceiverOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly node: string;
+  /** Memory for what is not verified yet, of one session; without: 32 MiB. */
+  readonly unitBufferBytes?: number;
   /**
    * Asked at the first announcement of a session, and at each that comes after its end: `need` then
    * means as before, for a minute.

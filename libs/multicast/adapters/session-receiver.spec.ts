@@ -46,7 +46,12 @@ function member() {
     done: async () => void seen.push('done'),
     stopped: async (reason) => void seen.push(`stopped: ${reason}`),
   };
-  const data = { onFrame: () => () => undefined } as Partial<DataChannel> as DataChannel;
+  const channel: Partial<DataChannel> = {
+    onFrames: () => () => undefined,
+    cipherFor: () => undefined,
+    joined: () => Promise.resolve(),
+  };
+  const data = channel as DataChannel;
   const receiver = new SessionReceiver({
     control: {
       broadcast: () => undefined,

@@ -1,7 +1,7 @@
 import type { Cancel } from '#libs/clock/clock.js';
 import type { SessionAnnouncement } from '#libs/contracts/index.js';
 import type { ReceivedControl, UdpAddress } from '../control-port.js';
-import { type DataFrame, readDataFrame } from '../data-frame.js';
+import { type DataFrames, readDataFrame } from '../data-frame.js';
 import { ImpossibleSession } from '../geometry.js';
 import { missingFramesMessage, nothingNeeded } from '../missing-frames.js';
 import { responseSpreadMs } from '../timing.js';
@@ -21,7 +21,7 @@ export class SessionReceiver {
   private readonly running = new Map<string, ReceivingSession>();
   private readonly ended = new Map<string, { session: ReceivingSession; forget: Cancel }>();
   private readonly answers = new Map<string, Cancel>();
-  private early: DataFrame[] = [];
+  private early: DataFrames[] = [];
   private readonly stopListening: () => void;
 
   constructor(private readonly options: SessionReceiverOptions) {

@@ -8,22 +8,21 @@ import {
 } from '#libs/contracts/index.js';
 import type { ContentCipher } from '../content-cipher.js';
 import type { ControlPort, ReceivedControl, UdpAddress } from '../control-port.js';
-import { dataHeader } from '../data-frame.js';
 import type { DataChannel, DataSender } from '../data-port.js';
 import type { FrameRun } from '../frame-set.js';
-import { frameRange, framesOfBatch, type Geometry, geometryOf, rangeOfRun } from '../geometry.js';
+import { framesOfBatch, type Geometry, geometryOf, rangeOfRun } from '../geometry.js';
 import { ParityCodec } from '../kernels/parity.js';
 import { neededIn } from '../missing-frames.js';
 import type { PassItem } from '../pass-plan.js';
 import { shortHash } from '../sealed-frame.js';
+import { stepSender } from '../sender.js';
+import { newPace } from '../sender-pace.js';
 import {
   initialSender,
   type SenderEffect,
   type SenderInput,
   type SenderState,
-  stepSender,
-} from '../sender.js';
-import { newPace } from '../sender-pace.js';
+} from '../sender-state.js';
 import {
   type ByteRange,
   inlineBytes,
@@ -45,7 +44,7 @@ export interface SendSessionOptions {
   readonly clock: Clock;
   readonly subject: SessionSubject;
   readonly participants: readonly Participant[];
-  /** Exactly `length` bytes of the container from `offset`. */
+  /** Exactly `length` bytes of the container from `offset`, good until the next call. */
   readonly read: (offset: number, length: number) => Uint8Array | Promise<Uint8Array>;
   /** So many complete participants suffice: the others are left to unicast. Without: all. */
   readonly quorum?: number;
@@ -75,8 +74,12 @@ class SendingSession {
   private readonly geometry: Geometry;
   private readonly isInline: boolean;
   private readonly cipher?: ContentCipher;
+  /** Of the content: a rotation meanwhile changes how frames are tagged, not what is in them. */
+  private readonly keyEpoch: number;
   private codec?: ParityCodec;
+  private scratch = Buffer.alloc(0);
   private readonly sessionId: Uint8Array;
+  private readonly session: string;
   private readonly addresses: ReadonlyMap<string, UdpAddress>;
   private readonly stopListening: () => void;
   private state: SenderState;
@@ -92,8 +95,10 @@ class SendingSession {
     this.isInline = subject.containerBytes <= inlineBytes;
     const frameBytes = this.isInline ? inlineFrameBytes : data.frameBytes;
     this.geometry = geometryOf(subject.containerBytes, subject.headBytes, frameBytes);
-    if (!this.isInline) this.cipher = data.cipherFor?.(subject.containerDigest);
+    this.keyEpoch = this.isInline ? 0 : data.keyEpoch();
+    if (!this.isInline) this.cipher = data.cipherFor(subject.containerDigest, this.keyEpoch);
     this.sessionId = subject.containerDigest.subarray(0, 8);
+    this.session = Buffer.from(this.sessionId).toString('hex');
     this.addresses = new Map(participants.map(({ node, address }) => [node, address]));
     const pace = newPace(sender, clock.nowMs());
     this.state = initialSender(this.geometry, [...this.addresses.keys()], pace, options.quorum);
@@ -152,6 +157,7 @@ class SendingSession {
       dataAddress: this.isInline ? '' : data.address,
       dataPort: this.isInline ? 0 : data.port,
       unicastUrl: subject.unicastUrl,
+      keyEpoch: this.keyEpoch,
       pass: effect.pass,
       passEnded: effect.passEnded,
     });
@@ -175,13 +181,11 @@ class SendingSession {
   }
 
   private async sendFrames(pass: number, run: FrameRun): Promise<void> {
-    const bytes = await this.hidden(rangeOfRun(this.geometry, run));
-    const start = run.first * this.geometry.frameBytes;
-    for (let number = run.first; number < run.first + run.count; number++) {
-      const { offset, length } = frameRange(this.geometry, number);
-      const content = bytes.subarray(offset - start, offset - start + length);
-      this.sender.send([dataHeader(this.sessionId, { number, pass, repair: 0 }), content]);
-    }
+    const content = await this.hidden(rangeOfRun(this.geometry, run));
+    this.sender.send(
+      { session: this.session, number: run.first, count: run.count, pass, repair: 0, content },
+      this.geometry.frameBytes,
+    );
   }
 
   private async sendRepair(pass: number, item: RepairItem): Promise<void> {
@@ -190,16 +194,18 @@ class SendingSession {
     const bytes = await this.hidden(rangeOfRun(this.geometry, run));
     this.codec ??= new ParityCodec(batchFrames, frameBytes);
     const batch = { frameCount: run.count, frameBytes, bytes };
+    const about = { session: this.session, number: item.batch, count: 1, pass };
     for (const [at, content] of this.codec.encode(batch, item.first, item.count).entries()) {
-      const repair = item.first + at + 1;
-      this.sender.send([dataHeader(this.sessionId, { number: item.batch, pass, repair }), content]);
+      this.sender.send({ ...about, repair: item.first + at + 1, content }, frameBytes);
     }
   }
 
   /** Bytes of the container as they go over the network. */
   private async hidden({ offset, length }: ByteRange): Promise<Uint8Array> {
     const bytes = await this.options.read(offset, length);
-    return this.cipher?.apply(offset, bytes) ?? bytes;
+    if (!this.cipher) return bytes;
+    if (this.scratch.length < length) this.scratch = Buffer.allocUnsafeSlow(length);
+    return this.cipher.apply(offset, bytes, this.scratch.subarray(0, length));
   }
 
   private heard({ message: { message }, sender }: ReceivedControl): void {

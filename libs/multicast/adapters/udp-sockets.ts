@@ -76,7 +76,8 @@ export async function openFastInterfaceSocket(
   return { socket: await opened(socket, where, () => sendTo(socket, interfaceAddress)), native };
 }
 
-const fastBuffers = { receiveBufferBytes: fastBufferBytes, sendBufferBytes: fastBufferBytes };
+/** A short send buffer: a link slower than the pace holds the sender back, and drops nothing. */
+const fastBuffers = { receiveBufferBytes: fastBufferBytes, sendBufferBytes: 256 * 1024 };
 
 function sendTo(socket: Socket, interfaceAddress: string): void {
   socket.setMulticastInterface(interfaceAddress);

@@ -1,0 +1,181 @@
+import type { SegmentKey } from '#libs/keys/key-provider.js';
+import type { SegmentKeyRing } from '#libs/keys/segment-key-ring.js';
+import type { DataFrames } from './data-frame.js';
+import { FrameGatherer } from './frame-gatherer.js';
+import { frameHashKernel, hashStrideBytes } from './kernels/frame-hash.js';
+import type { Kernel } from './kernels/wasm-module.js';
+import { type FrameKeys, ringOf, shortHash } from './sealed-frame.js';
+import {
+  datagramBytes,
+  magicAndType,
+  maxFrameBytes,
+  slotBytes,
+  strides,
+  TagKey,
+  taggedHeaderBytes,
+  viewOf,
+} from './tagged-frame.js';
+
+const dropReasons = [
+  'malformed',
+  'own',
+  'other-segment',
+  'other-type',
+  'unknown-epoch',
+  'stale',
+  'forged',
+] as const;
+export type DataDropReason = (typeof dropReasons)[number];
+
+/** Leaders change now and then; more than so many that send at once are not meant to be. */
+const keptSenders = 4;
+/** Where datagrams lie in the kernel's memory; a multiple of the hash's stride. */
+const base = (keptSenders + 1) * strides(slotBytes);
+
+interface Sender {
+  readonly epoch: number;
+  readonly key: TagKey;
+  readonly slot: number;
+}
+
+/** The kernel, and what depends on its memory. */
+interface Loaded {
+  readonly kernel: Kernel;
+  readonly view: DataView;
+  readonly room: Buffer;
+  readonly gatherer: FrameGatherer;
+}
+
+/** Checks frames of a segment, except the owner's own. */
+export class FrameChecker {
+  readonly dropped = Object.fromEntries(dropReasons.map((reason) => [reason, 0])) as Record<
+    DataDropReason,
+    number
+  >;
+  private loadedOnce?: Loaded;
+  private readonly segment: Buffer;
+  private readonly node: Buffer;
+  private readonly keys: SegmentKeyRing;
+  private readonly senders = new Map<string, Sender>();
+  /** The first 32 bytes of the last sound frame, and who sent it. */
+  private readonly lastHead = new DataView(new ArrayBuffer(32));
+  private last?: Sender;
+
+  constructor(segment: string, node: string, keys: FrameKeys) {
+    this.keys = ringOf(keys);
+    this.segment = shortHash(segment);
+    this.node = shortHash(node);
+  }
+
+  /**
+   * The sound frames of a datagram, or of several that the kernel has joined; `take` gets as many
+   * at once as follow each other, in memory that is good until it returns.
+   */
+  open(datagram: Uint8Array, take: (frames: DataFrames) => void): void {
+    const { kernel } = this.loaded();
+    // Longer than a datagram can be: none of ours.
+    const length = Math.min(datagram.length, 65_536);
+    kernel.memory.set(length < datagram.length ? datagram.subarray(0, length) : datagram, base);
+    this.openRead(length, take);
+  }
+
+  /** Where a datagram may be read to, for `openRead`. */
+  room(): Buffer {
+    return this.loaded().room;
+  }
+
+  /** The same for a datagram of `length` bytes that lies in `room()`. */
+  openRead(length: number, take: (frames: DataFrames) => void): void {
+    const { view, gatherer } = this.loaded();
+    const end = base + length;
+    if (this.last && !this.keys.find(this.last.epoch)) this.last = undefined;
+    gatherer.begin(base, take);
+    for (let at = base; at < end; ) {
+      const frameLength = taggedHeaderBytes + view.getUint16(at + 38);
+      // Only a last frame may leave a stride unfilled: what follows it in memory is zeroed.
+      const isLast = at + frameLength === end;
+      const isWhole = isLast || (at + frameLength < end && frameLength % hashStrideBytes === 0);
+      if (!isWhole || frameLength <= taggedHeaderBytes || frameLength > maxFrameBytes) {
+        this.dropped.malformed++;
+        break;
+      }
+      const reason = this.reasonToDrop(at, frameLength, end);
+      if (reason) this.dropped[reason]++;
+      else gatherer.add(at, frameLength);
+      at += frameLength;
+    }
+    gatherer.flush();
+  }
+
+  private reasonToDrop(at: number, length: number, end: number): DataDropReason | undefined {
+    const { view } = this.loaded();
+    const sequence = view.getUint16(at + 32) * 2 ** 32 + view.getUint32(at + 34);
+    const scratch = strides(end) + hashStrideBytes;
+    if (this.last && this.isLastHead(at)) {
+      return this.last.key.isSound(at, length, sequence, scratch) ? undefined : 'forged';
+    }
+    return this.reasonToDropStranger(at, length, sequence, scratch);
+  }
+
+  private reasonToDropStranger(
+    at: number,
+    length: number,
+    sequence: number,
+    scratch: number,
+  ): DataDropReason | undefined {
+    const { memory } = this.loaded().kernel;
+    const kind = memory.readUInt32BE(at);
+    if (kind !== magicAndType)
+      return kind >>> 8 === magicAndType >>> 8 ? 'other-type' : 'malformed';
+    if (memory.compare(this.segment, 0, 8, at + 8, at + 16) !== 0) return 'other-segment';
+    if (memory.compare(this.node, 0, 8, at + 16, at + 24) === 0) return 'own';
+    const epoch = memory.readUInt32BE(at + 4);
+    const segmentKey = this.keys.find(epoch);
+    if (!segmentKey) return this.keys.standing(epoch) === 'retired' ? 'stale' : 'unknown-epoch';
+    const identity = memory.toString('latin1', at + 4, at + 32);
+    const known = this.senders.get(identity);
+    // A stranger's key goes into a slot of its own until a frame proves that it holds the key.
+    const bytes = memory.subarray(at + 16, at + 32);
+    const { key } = known ?? this.senderOf(segmentKey, bytes, keptSenders);
+    if (!key.isSound(at, length, sequence, scratch)) return 'forged';
+    this.last = known ?? this.remember(segmentKey, identity, bytes);
+    for (let word = 0; word < 32; word += 4) this.lastHead.setUint32(word, this.wordAt(at + word));
+    return undefined;
+  }
+
+  private isLastHead(at: number): boolean {
+    for (let word = 0; word < 32; word += 4) {
+      if (this.lastHead.getUint32(word) !== this.wordAt(at + word)) return false;
+    }
+    return true;
+  }
+
+  private wordAt(at: number): number {
+    return this.loaded().view.getUint32(at);
+  }
+
+  private remember(segmentKey: SegmentKey, identity: string, bytes: Uint8Array): Sender {
+    const oldest =
+      this.senders.size < keptSenders ? undefined : this.senders.entries().next().value;
+    if (oldest) this.senders.delete(oldest[0]);
+    const sender = this.senderOf(segmentKey, bytes, oldest ? oldest[1].slot : this.senders.size);
+    this.senders.set(identity, sender);
+    return sender;
+  }
+
+  private senderOf(segmentKey: SegmentKey, identity: Uint8Array, slot: number): Sender {
+    const { kernel } = this.loaded();
+    const address = slot * strides(slotBytes);
+    const key = new TagKey(kernel, address, segmentKey, identity);
+    return { epoch: segmentKey.epoch, key, slot };
+  }
+
+  private loaded(): Loaded {
+    if (this.loadedOnce) return this.loadedOnce;
+    const kernel = frameHashKernel(base + datagramBytes + slotBytes);
+    const view = viewOf(kernel);
+    const room = kernel.memory.subarray(base, base + 65_536);
+    this.loadedOnce = { kernel, view, room, gatherer: new FrameGatherer(kernel.memory, view) };
+    return this.loadedOnce;
+  }
+}
