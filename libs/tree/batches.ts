@@ -1,7 +1,9 @@
 /** What one request asks for at most, in blocks. */
-const mostBlocks = 16;
+const mostBlocks = 4;
 /** A stripe of fewer batches would be short of requests to keep under way. */
-const fewestBatches = 8;
+const fewestBatches = 32;
+/** How far, in batches of each stripe, requests may be ahead of the first batch that lacks. */
+const batchesAhead = 4;
 
 /**
  * How many blocks make a batch. Depends on nothing else: leaders of one plan must agree which batch
@@ -15,16 +17,23 @@ export function blocksPerBatch(blockCount: number, stripeCount: number): number 
 /** One batch: consecutive blocks, the last one excluded. */
 export interface Batch {
   readonly index: number;
+  readonly stripe: number;
   readonly firstBlock: number;
   readonly endBlock: number;
 }
 
 /**
- * Which batches are still wanted, and who fetches which. A batch is fetched by one at a time; one
- * that was put back is taken again first.
+ * Which batches are still wanted, and who fetches which. A batch is fetched by one at a time. No
+ * stripe runs far ahead of the others: connections share a link unevenly, and what a fast stripe
+ * would take from it is what the slowest one lacks in the end.
  */
 export class BatchBoard {
-  private readonly wanted: Batch[][];
+  /** By index; `undefined`: it is here. */
+  private readonly batches: (Batch | undefined)[] = [];
+  private readonly taken = new Set<number>();
+  private readonly ahead: number;
+  /** No batch before it is missing. */
+  private firstMissing = 0;
 
   constructor(
     blockCount: number,
@@ -32,32 +41,55 @@ export class BatchBoard {
     hasBlock: (index: number) => boolean,
   ) {
     const size = blocksPerBatch(blockCount, stripeCount);
-    this.wanted = Array.from({ length: stripeCount }, () => []);
+    this.ahead = batchesAhead * stripeCount;
     for (let index = 0; index * size < blockCount; index++) {
       const endBlock = Math.min(blockCount, (index + 1) * size);
       let firstBlock = index * size;
       while (firstBlock < endBlock && hasBlock(firstBlock)) firstBlock++;
-      if (firstBlock < endBlock) {
-        this.wanted[index % stripeCount]?.push({ index, firstBlock, endBlock });
-      }
+      const stripe = index % stripeCount;
+      const isHere = firstBlock === endBlock;
+      this.batches.push(isHere ? undefined : { index, stripe, firstBlock, endBlock });
     }
-    for (const batches of this.wanted) batches.reverse();
+    this.advance();
   }
 
-  /** The next batch of a stripe. */
+  get isDone(): boolean {
+    return this.firstMissing === this.batches.length;
+  }
+
+  /** The next batch of a stripe; none while it is far ahead of the others. */
   take(stripe: number): Batch | undefined {
-    return this.wanted[stripe]?.pop();
+    const first = this.firstMissing;
+    const offset = (stripe - (first % this.stripeCount) + this.stripeCount) % this.stripeCount;
+    return this.takeFrom(first + offset, this.stripeCount);
   }
 
-  /** A batch of the stripe that most is left of: for whoever has nothing else to do. */
+  /** The first batch that nobody fetches, of any stripe: for whoever has nothing else to do. */
   takeAny(): Batch | undefined {
-    const longest = [...this.wanted].sort((a, b) => b.length - a.length)[0];
-    return longest?.pop();
+    return this.takeFrom(this.firstMissing, 1);
   }
 
   /** A batch was not fetched, or only up to a block. */
   putBack(batch: Batch, firstBlock = batch.firstBlock): void {
-    if (firstBlock >= batch.endBlock) return;
-    this.wanted[batch.index % this.stripeCount]?.push({ ...batch, firstBlock });
+    this.taken.delete(batch.index);
+    const isHere = firstBlock >= batch.endBlock;
+    this.batches[batch.index] = isHere ? undefined : { ...batch, firstBlock };
+    this.advance();
+  }
+
+  private takeFrom(start: number, step: number): Batch | undefined {
+    const end = Math.min(this.batches.length, this.firstMissing + this.ahead);
+    for (let index = start; index < end; index += step) {
+      const batch = this.batches[index];
+      if (!batch || this.taken.has(index)) continue;
+      this.taken.add(index);
+      return batch;
+    }
+    return undefined;
+  }
+
+  private advance(): void {
+    const { batches } = this;
+    while (this.firstMissing < batches.length && !batches[this.firstMissing]) this.firstMissing++;
   }
 }

@@ -1,12 +1,18 @@
 import { origin } from './hand-out.js';
+import { TimeQueue } from './time-queue.js';
 import type { Load, PlanLeader, TreePlan } from './tree-plan.js';
 
 interface Sender {
   readonly name: string;
   readonly upBytesPerS: number;
   readonly latencyMs: number;
-  freeAtMs: number;
+  readonly freeAtMs: number;
 }
+
+/** For more leaders than this fewer orders are tried. */
+const mostForAllOrders = 500;
+/** How many senders are compared for each leader. */
+const candidateCount = 4;
 
 interface Grown {
   readonly tree: Map<string, string>;
@@ -25,12 +31,12 @@ export function breadthTree(load: Load): TreePlan {
     transferMs(sizeBytes, leader.downBytesPerS) + leader.latencyMs;
   const passesOnMs = (leader: PlanLeader) =>
     takesMs(leader) + transferMs(sizeBytes, leader.upBytesPerS);
-  const orders = [
-    leaders,
+  const few = [
     stableSort(leaders, (a, b) => passesOnMs(a) - passesOnMs(b)),
     stableSort(leaders, (a, b) => takesMs(b) - takesMs(a)),
-    ...helpersFirst(leaders, passesOnMs, takesMs),
   ];
+  const more = () => [leaders, ...helpersFirst(leaders, passesOnMs, takesMs)];
+  const orders = leaders.length > mostForAllOrders ? few : [...more(), ...few];
   let best: Grown | undefined;
   for (const order of orders) {
     const grown = grow(order, load);
@@ -58,29 +64,42 @@ function helpersFirst(
 
 function grow(order: readonly PlanLeader[], { originUpBytesPerS, sizeBytes }: Load): Grown {
   const tree = new Map<string, string>();
-  const senders: Sender[] = [
-    { name: origin, upBytesPerS: originUpBytesPerS, latencyMs: 0, freeAtMs: 0 },
-  ];
+  const senders = new TimeQueue<Sender>();
+  const add = (sender: Sender) => senders.add(passedOnMs(sender, sizeBytes), sender);
+  add({ name: origin, upBytesPerS: originUpBytesPerS, latencyMs: 0, freeAtMs: 0 });
   let endMs = 0;
   for (const leader of order) {
-    const { sender, doneMs } = soonest(senders, leader, sizeBytes);
-    sender.freeAtMs += transferMs(sizeBytes, sender.upBytesPerS);
+    const { sender, doneMs, others } = soonest(senders, leader, sizeBytes);
+    for (const other of others) add(other);
+    add({ ...sender, freeAtMs: sender.freeAtMs + transferMs(sizeBytes, sender.upBytesPerS) });
     tree.set(leader.name, sender.name);
     const { name, upBytesPerS, latencyMs } = leader;
-    senders.push({ name, upBytesPerS, latencyMs, freeAtMs: doneMs });
+    add({ name, upBytesPerS, latencyMs, freeAtMs: doneMs });
     endMs = Math.max(endMs, doneMs);
   }
   return { tree, endMs };
 }
 
-function soonest(senders: readonly Sender[], leader: PlanLeader, sizeBytes: number) {
+/** When a sender could be done with one more, if only its own link counted. */
+function passedOnMs({ freeAtMs, upBytesPerS, latencyMs }: Sender, sizeBytes: number): number {
+  return freeAtMs + transferMs(sizeBytes, upBytesPerS) + latencyMs;
+}
+
+/** Looks at those only who could be done first, so that thousands are planned at once. */
+function soonest(senders: TimeQueue<Sender>, leader: PlanLeader, sizeBytes: number) {
+  const candidates: Sender[] = [];
+  for (let next = senders.take(); next; next = senders.take()) {
+    candidates.push(next.item);
+    if (candidates.length === candidateCount) break;
+  }
   let found: { sender: Sender; doneMs: number } | undefined;
-  for (const sender of senders) {
+  for (const sender of candidates) {
     const doneMs = sender.freeAtMs + oneTransferMs(sender, leader, sizeBytes);
     if (!found || doneMs < found.doneMs) found = { sender, doneMs };
   }
   if (!found) throw new RangeError('there is always the origin');
-  return found;
+  const { sender } = found;
+  return { ...found, others: candidates.filter((other) => other !== sender) };
 }
 
 /** From the moment a sender turns to a leader until that one has everything. */
@@ -99,4 +118,13 @@ export function transferMs(bytes: number, bytesPerS: number): number {
 
 function stableSort<T>(items: readonly T[], compare: (a: T, b: T) => number): T[] {
   return [...items].sort(compare);
+}
+
+/** No tree of whole transfers is faster: holders double at most with each. */
+export function fastestBreadthMs({ leaders, sizeBytes }: Load): number {
+  const rates = leaders.map(({ upBytesPerS, downBytesPerS }) =>
+    Math.max(upBytesPerS, downBytesPerS),
+  );
+  const fastest = rates.reduce((most, rate) => Math.max(most, rate), 1);
+  return Math.ceil(Math.log2(leaders.length + 1)) * transferMs(sizeBytes, fastest);
 }

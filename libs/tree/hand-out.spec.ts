@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { type Hop, nextLeader, origin, originTurn, type Standing } from './hand-out.js';
 
-const limits = { originFanOut: 2, quietMs: 5_000 };
+const limits = { originFanOut: 2, quietMs: 5_000, hungMs: 30_000 };
 const always = () => true;
 
 interface NamedHop extends Hop {
@@ -47,13 +47,18 @@ describe('the turn of the origin', () => {
 
   test('it leaves the others to leaders while its own transfers run', () => {
     const plan = [hop('a', 'notified', origin, 0), hop('b', 'notified', origin, 0), hop('c')];
-    expect(originTurn(plan, always, limits, 60_000)).toEqual({ now: [], nextAtMs: undefined });
+    expect(originTurn(plan, always, limits, 29_999)).toEqual({ now: [], nextAtMs: 30_000 });
   });
 
   test('it waits for a quiet time after a leader received, since that one hands on', () => {
     const plan = [hop('a', 'received', origin, 1_000), hop('b', 'received', 'a', 2_000), hop('c')];
     expect(originTurn(plan, always, limits, 6_999)).toEqual({ now: [], nextAtMs: 7_000 });
     expect(names(originTurn(plan, always, limits, 7_000).now)).toEqual(['c']);
+  });
+
+  test('leaders that hang do not keep the others waiting for ever', () => {
+    const plan = [hop('a', 'notified', origin, 0), hop('b', 'notified', origin, 0), hop('c')];
+    expect(names(originTurn(plan, always, limits, 30_000).now)).toEqual(['c']);
   });
 
   test('a leader that failed makes room for another', () => {

@@ -21,6 +21,8 @@ export interface HandOutLimits {
   readonly originFanOut: number;
   /** How long nothing must have happened before the origin takes on leaders after the first. */
   readonly quietMs: number;
+  /** A transfer that has taken so long keeps nobody else waiting: its leader may hang. */
+  readonly hungMs: number;
 }
 
 /** What the origin does: hand out to these now, and look again at a time. */
@@ -59,9 +61,14 @@ export function originTurn<H extends Hop>(
   nowMs: number,
 ): OriginTurn<H> {
   const waiting = plan.filter((hop) => hop.standing === 'waiting' && isReachable(hop));
-  const busy = plan.filter((hop) => hop.standing === 'notified' && hop.source === origin).length;
-  const free = limits.originFanOut - busy;
-  if (waiting.length === 0 || free <= 0) return { now: [], nextAtMs: undefined };
+  const hungAtMs = plan
+    .filter((hop) => hop.standing === 'notified' && hop.source === origin)
+    .map(({ sinceMs }) => sinceMs + limits.hungMs)
+    .filter((atMs) => nowMs < atMs)
+    .sort((a, b) => a - b);
+  const free = limits.originFanOut - hungAtMs.length;
+  if (waiting.length === 0) return { now: [], nextAtMs: undefined };
+  if (free <= 0) return { now: [], nextAtMs: hungAtMs[-free] };
   const quietAtMs = lastHandOutMs(plan) + limits.quietMs;
   if (nowMs < quietAtMs) return { now: [], nextAtMs: quietAtMs };
   return { now: waiting.slice(0, free), nextAtMs: undefined };

@@ -1,4 +1,4 @@
-import { breadthTree } from './breadth.js';
+import { breadthTree, fastestBreadthMs } from './breadth.js';
 import { origin } from './hand-out.js';
 import { stripeTrees } from './stripes.js';
 import type { Load, TreePlan } from './tree-plan.js';
@@ -10,16 +10,18 @@ const worthIt = 0.95;
 
 /** The fastest of one tree and of several; of nearly equal ones the first tried. */
 export function planTrees(load: Load): TreePlan {
-  let best: TreePlan = breadthTree(load);
   const { leaders, sizeBytes, batchBytes } = load;
   const batches = Math.ceil(sizeBytes / batchBytes);
-  if (batches < 2 || leaders.length === 0) return best;
-  for (const count of stripeCounts) {
+  const mayStripe = batches >= 2 && leaders.length > 0;
+  let best: TreePlan | undefined;
+  for (const count of mayStripe ? stripeCounts : []) {
     if (count > leaders.length || count > batches) continue;
     const candidate = stripeTrees(load, count);
-    if (candidate.estimateMs < best.estimateMs * worthIt) best = candidate;
+    if (!best || candidate.estimateMs < best.estimateMs * worthIt) best = candidate;
   }
-  return best;
+  if (best && best.estimateMs * worthIt <= fastestBreadthMs(load)) return best;
+  const breadth = breadthTree(load);
+  return best && best.estimateMs < breadth.estimateMs * worthIt ? best : breadth;
 }
 
 /** Sources of a leader, one for each stripe. */

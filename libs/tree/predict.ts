@@ -1,8 +1,8 @@
 import { backupsOf, isBelow } from './backups.js';
 import { transferMs } from './breadth.js';
+import { EventQueue, type Happening } from './event-queue.js';
 import { origin } from './hand-out.js';
-import { TimeQueue } from './time-queue.js';
-import type { Load, PlanLeader, TreePlan } from './tree-plan.js';
+import type { Load, TreePlan } from './tree-plan.js';
 
 /** What becomes of a plan. */
 export interface Prediction {
@@ -22,16 +22,11 @@ export interface Deaths {
 
 export const nobodyDies: Deaths = { atMs: new Map(), noticeMs: 0 };
 
-interface Transfer {
-  readonly source: string;
-  readonly leader: string;
-  readonly batch: number;
-}
-
-type Happening =
-  | ({ readonly kind: 'sent' } & Transfer)
-  | ({ readonly kind: 'arrived' } & Transfer)
-  | { readonly kind: 'noticed'; readonly dead: string };
+const sent = 0;
+const arrived = 1;
+const noticed = 2;
+/** The origin's number; leaders have those after it. */
+const first = 0;
 
 /**
  * Plays a plan through, batch by batch, in a network in which every node has one uplink and one
@@ -48,14 +43,24 @@ class Play implements Prediction {
   readonly doneMs = new Map<string, number>();
   readonly sentBytes = new Map<string, number>();
   readonly receivedBytes = new Map<string, number>();
-  private readonly queue = new TimeQueue<Happening>();
-  private readonly upFreeMs = new Map<string, number>();
-  private readonly downFreeMs = new Map<string, number>();
-  private readonly leaders: ReadonlyMap<string, PlanLeader>;
-  private readonly children: readonly Map<string, string[]>[];
+  private readonly queue = new EventQueue();
+  private readonly names: readonly string[];
+  private readonly numbers: ReadonlyMap<string, number>;
+  /** By number, as are all that follow. */
+  private readonly up: Float64Array;
+  private readonly down: Float64Array;
+  private readonly latencyMs: Float64Array;
+  private readonly deadMs: Float64Array;
+  private readonly upFreeMs: Float64Array;
+  private readonly downFreeMs: Float64Array;
+  private readonly sentSum: Float64Array;
+  private readonly receivedSum: Float64Array;
+  private readonly missing: Int32Array;
+  private readonly had: Uint8Array[];
+  /** Stripe -> source -> those who pull from it. */
+  private readonly children: number[][][];
   /** The trees as they are after deaths. */
   private readonly sources: readonly Map<string, string>[];
-  private readonly had = new Map<string, Set<number>>();
   private readonly batches: number;
 
   constructor(
@@ -63,95 +68,113 @@ class Play implements Prediction {
     private readonly load: Load,
     private readonly deaths: Deaths,
   ) {
-    this.leaders = new Map(load.leaders.map((leader) => [leader.name, leader]));
+    const { leaders } = load;
     this.batches = Math.ceil(load.sizeBytes / load.batchBytes);
-    this.children = plan.trees.map(childrenIn);
+    this.names = [origin, ...leaders.map(({ name }) => name)];
+    this.numbers = new Map(this.names.map((name, at) => [name, at]));
+    this.up = Float64Array.of(load.originUpBytesPerS, ...leaders.map((l) => l.upBytesPerS));
+    this.down = Float64Array.of(1, ...leaders.map((l) => l.downBytesPerS));
+    this.latencyMs = Float64Array.of(0, ...leaders.map((l) => l.latencyMs));
+    const never = Number.POSITIVE_INFINITY;
+    this.deadMs = Float64Array.from(this.names, (name) => deaths.atMs.get(name) ?? never);
+    const zeros = () => new Float64Array(this.names.length);
+    [this.upFreeMs, this.downFreeMs, this.sentSum, this.receivedSum] = [
+      zeros(),
+      zeros(),
+      zeros(),
+      zeros(),
+    ];
+    this.missing = new Int32Array(this.names.length).fill(this.batches);
+    this.had = this.names.map(() => new Uint8Array(this.batches));
     this.sources = plan.trees.map((tree) => new Map(tree));
-    for (const { name } of load.leaders) this.had.set(name, new Set());
+    this.children = plan.trees.map((tree) => {
+      const own: number[][] = this.names.map(() => []);
+      for (const [leader, source] of tree) own[this.numberOf(source)]?.push(this.numberOf(leader));
+      return own;
+    });
   }
 
   run(): void {
     for (const [dead, atMs] of this.deaths.atMs) {
-      this.queue.add(atMs + this.deaths.noticeMs, { kind: 'noticed', dead });
+      this.queue.add(atMs + this.deaths.noticeMs, noticed, this.numberOf(dead), 0, 0);
     }
-    for (let batch = 0; batch < this.batches; batch++) this.forward(0, origin, batch);
-    for (let next = this.queue.take(); next; next = this.queue.take()) {
-      const { atMs, item } = next;
-      if (item.kind === 'sent') this.receive(atMs, item);
-      else if (item.kind === 'arrived') this.arrived(atMs, item);
-      else this.noticed(atMs, item.dead);
+    this.had[first]?.fill(1);
+    for (let batch = 0; batch < this.batches; batch++) this.forward(0, first, batch);
+    const next: Happening = { atMs: 0, kind: 0, from: 0, to: 0, batch: 0 };
+    while (this.queue.take(next)) {
+      const { atMs, kind, from, to, batch } = next;
+      if (kind === sent) this.receive(atMs, from, to, batch);
+      else if (kind === arrived) this.arrived(atMs, from, to, batch);
+      else this.noticed(atMs, from);
     }
-  }
-
-  private forward(nowMs: number, source: string, batch: number): void {
-    for (const leader of this.childrenOf(source, batch)) this.send(nowMs, source, leader, batch);
-  }
-
-  private send(nowMs: number, source: string, leader: string, batch: number): void {
-    const upBytesPerS = this.leaders.get(source)?.upBytesPerS ?? this.load.originUpBytesPerS;
-    const bytes = this.bytesOf(batch);
-    const startMs = Math.max(nowMs, this.upFreeMs.get(source) ?? 0);
-    this.upFreeMs.set(source, startMs + transferMs(bytes, upBytesPerS));
-    this.queue.add(startMs, { kind: 'sent', source, leader, batch });
-  }
-
-  /** The transfer began; it ends when the slower of both links is done. */
-  private receive(nowMs: number, transfer: Transfer): void {
-    const { source, leader: name, batch } = transfer;
-    const leader = this.leaders.get(name);
-    if (!leader || this.isDead(source, nowMs) || this.isDead(name, nowMs)) return;
-    const sender = this.leaders.get(source);
-    const bytes = this.bytesOf(batch);
-    this.sentBytes.set(source, (this.sentBytes.get(source) ?? 0) + bytes);
-    const firstByteMs = nowMs + (sender?.latencyMs ?? 0) + leader.latencyMs;
-    const upMs = transferMs(bytes, sender?.upBytesPerS ?? this.load.originUpBytesPerS);
-    const downMs = transferMs(bytes, leader.downBytesPerS);
-    const freeMs = this.downFreeMs.get(name) ?? 0;
-    const atMs = Math.max(firstByteMs + upMs, Math.max(firstByteMs, freeMs) + downMs);
-    this.downFreeMs.set(name, Math.max(firstByteMs, freeMs) + downMs);
-    this.queue.add(atMs, { ...transfer, kind: 'arrived' });
-  }
-
-  private arrived(nowMs: number, { source, leader, batch }: Transfer): void {
-    const had = this.had.get(leader);
-    if (!had || this.isDead(leader, nowMs) || this.isDead(source, nowMs)) return;
-    const bytes = this.receivedBytes.get(leader) ?? 0;
-    this.receivedBytes.set(leader, bytes + this.bytesOf(batch));
-    if (had.has(batch)) return;
-    had.add(batch);
-    const isWhole = had.size === this.batches;
-    if (isWhole) this.doneMs.set(leader, nowMs);
-    if (this.plan.shape === 'stripes') this.forward(nowMs, leader, batch);
-    else if (isWhole) for (const held of had) this.forward(nowMs, leader, held);
-  }
-
-  /** Who pulled from one that died goes on with another source. */
-  private noticed(nowMs: number, dead: string): void {
-    this.children.forEach((children, stripe) => {
-      const tree = this.sources[stripe] as Map<string, string>;
-      for (const leader of children.get(dead) ?? []) {
-        if (this.isDead(leader, nowMs)) continue;
-        const [source = origin] = backupsOf(this.plan, leader, stripe).filter(
-          (backup) => !this.isDead(backup, nowMs) && !isBelow(tree, backup, leader),
-        );
-        tree.set(leader, source);
-        children.set(source, [...(children.get(source) ?? []), leader]);
-        this.resume(nowMs, source, leader, stripe);
-      }
-      children.delete(dead);
+    this.names.forEach((name, at) => {
+      if (this.sentSum[at]) this.sentBytes.set(name, this.sentSum[at]);
+      if (this.receivedSum[at]) this.receivedBytes.set(name, this.receivedSum[at]);
     });
   }
 
-  private resume(nowMs: number, source: string, leader: string, stripe: number): void {
-    const had = this.had.get(leader);
-    for (let batch = stripe; batch < this.batches; batch += this.plan.trees.length) {
-      const available = source === origin || this.had.get(source)?.has(batch);
-      if (available && !had?.has(batch)) this.send(nowMs, source, leader, batch);
-    }
+  private forward(nowMs: number, source: number, batch: number): void {
+    const children = this.children[batch % this.children.length]?.[source] ?? [];
+    for (const leader of children) this.send(nowMs, source, leader, batch);
   }
 
-  private childrenOf(source: string, batch: number): readonly string[] {
-    return this.children[batch % this.children.length]?.get(source) ?? [];
+  private send(nowMs: number, source: number, leader: number, batch: number): void {
+    const startMs = Math.max(nowMs, this.upFreeMs[source] as number);
+    const takesMs = transferMs(this.bytesOf(batch), this.up[source] as number);
+    this.upFreeMs[source] = startMs + takesMs;
+    this.queue.add(startMs, sent, source, leader, batch);
+  }
+
+  /** The transfer began; it ends when the slower of both links is done. */
+  private receive(nowMs: number, source: number, leader: number, batch: number): void {
+    if (this.isDead(source, nowMs) || this.isDead(leader, nowMs)) return;
+    const bytes = this.bytesOf(batch);
+    this.sentSum[source] = (this.sentSum[source] as number) + bytes;
+    const pathMs = (this.latencyMs[source] as number) + (this.latencyMs[leader] as number);
+    const firstByteMs = nowMs + pathMs;
+    const upMs = transferMs(bytes, this.up[source] as number);
+    const downMs = transferMs(bytes, this.down[leader] as number);
+    const freeMs = Math.max(firstByteMs, this.downFreeMs[leader] as number) + downMs;
+    this.downFreeMs[leader] = freeMs;
+    this.queue.add(Math.max(firstByteMs + upMs, freeMs), arrived, source, leader, batch);
+  }
+
+  private arrived(nowMs: number, source: number, leader: number, batch: number): void {
+    if (this.isDead(leader, nowMs) || this.isDead(source, nowMs)) return;
+    const had = this.had[leader] as Uint8Array;
+    this.receivedSum[leader] = (this.receivedSum[leader] as number) + this.bytesOf(batch);
+    if (had[batch] === 1) return;
+    had[batch] = 1;
+    this.missing[leader] = (this.missing[leader] as number) - 1;
+    const isWhole = this.missing[leader] === 0;
+    if (isWhole) this.doneMs.set(this.nameOf(leader), nowMs);
+    if (this.plan.shape === 'stripes') this.forward(nowMs, leader, batch);
+    else if (isWhole) had.forEach((_, held) => void this.forward(nowMs, leader, held));
+  }
+
+  /** Who pulled from one that died goes on with another source. */
+  private noticed(nowMs: number, dead: number): void {
+    this.children.forEach((children, stripe) => {
+      const tree = this.sources[stripe] as Map<string, string>;
+      for (const leader of children[dead] ?? []) {
+        if (this.isDead(leader, nowMs)) continue;
+        const name = this.nameOf(leader);
+        const [source = origin] = backupsOf(this.plan, name, stripe).filter(
+          (backup) => !this.isDead(this.numberOf(backup), nowMs) && !isBelow(tree, backup, name),
+        );
+        tree.set(name, source);
+        children[this.numberOf(source)]?.push(leader);
+        this.resume(nowMs, this.numberOf(source), leader, stripe);
+      }
+      children[dead] = [];
+    });
+  }
+
+  private resume(nowMs: number, source: number, leader: number, stripe: number): void {
+    const [there, had] = [this.had[source], this.had[leader]];
+    for (let batch = stripe; batch < this.batches; batch += this.plan.trees.length) {
+      if (there?.[batch] === 1 && had?.[batch] !== 1) this.send(nowMs, source, leader, batch);
+    }
   }
 
   private bytesOf(batch: number): number {
@@ -159,17 +182,15 @@ class Play implements Prediction {
     return Math.min(batchBytes, sizeBytes - batch * batchBytes);
   }
 
-  private isDead(name: string, nowMs: number): boolean {
-    return (this.deaths.atMs.get(name) ?? Number.POSITIVE_INFINITY) <= nowMs;
+  private isDead(number: number, nowMs: number): boolean {
+    return (this.deadMs[number] as number) <= nowMs;
   }
-}
 
-function childrenIn(tree: ReadonlyMap<string, string>): Map<string, string[]> {
-  const children = new Map<string, string[]>();
-  for (const [leader, source] of tree) {
-    const own = children.get(source);
-    if (own) own.push(leader);
-    else children.set(source, [leader]);
+  private numberOf(name: string): number {
+    return this.numbers.get(name) ?? first;
   }
-  return children;
+
+  private nameOf(number: number): string {
+    return this.names[number] ?? origin;
+  }
 }

@@ -8,7 +8,7 @@ interface Forwarder {
   readonly children: number;
 }
 
-/** The trees are tried for ever lower rates, each this much below the one before. */
+/** Rates are tried in steps, each so much below the one before; below one that suffices, all do. */
 const rateStep = 0.98;
 const maxRateSteps = 400;
 
@@ -36,12 +36,15 @@ function highestRate(load: Load, count: number): number {
   const { leaders, originUpBytesPerS } = load;
   const uplinks = leaders.reduce((sum, { upBytesPerS }) => sum + upBytesPerS, originUpBytesPerS);
   const fastest = Math.max(...leaders.map(({ downBytesPerS }) => downBytesPerS));
-  let rate = Math.min(originUpBytesPerS, uplinks / leaders.length, fastest);
-  for (let step = 0; step < maxRateSteps; step++) {
-    if (suffices(load, count, rate)) return rate;
-    rate *= rateStep;
+  const rate = Math.min(originUpBytesPerS, uplinks / leaders.length, fastest);
+  const rateOf = (step: number) => rate * rateStep ** step;
+  let [least, most] = [0, maxRateSteps];
+  while (least < most) {
+    const middle = Math.floor((least + most) / 2);
+    if (suffices(load, count, rateOf(middle))) most = middle;
+    else least = middle + 1;
   }
-  return originUpBytesPerS / leaders.length;
+  return least < maxRateSteps ? rateOf(least) : originUpBytesPerS / leaders.length;
 }
 
 /** Whether the uplinks can carry `count` stripes of a `count`th of the rate to every leader. */

@@ -15,13 +15,17 @@ import { controlKeysIn } from '#libs/keys/adapters/file-keys.js';
 import type { ServiceConfig } from '#libs/nest-jetstream/service-config.js';
 import { CLOCK, EVENT_LOG, LOGGER, NATS, SERVICE_CONFIG } from '#libs/nest-jetstream/tokens.js';
 import type { Logger } from '#libs/telemetry/logger.js';
+import { FleetConnections } from './adapters/fleet-connections.js';
+import { httpsLeaders } from './adapters/https-leaders.js';
 import { natsLeaders } from './adapters/nats-leaders.js';
 import { TreePlannerController } from './adapters/tree-planner.controller.js';
+import { Administration } from './app/administration.js';
 import { Distributions } from './app/distributions.js';
 import { EnrolmentService } from './app/enrolment.js';
+import { firstAnswering } from './app/first-answering.js';
 import { HandOut } from './app/hand-out.js';
 import { Reports } from './app/reports.js';
-import { defaultHandOutConfig, originUrl } from './config.js';
+import { defaultHandOutConfig, originsOf } from './config.js';
 import {
   emptyPlannerView,
   evolvePlannerView,
@@ -51,8 +55,17 @@ type View = LogView<PlannerView>;
       useFactory: (log: EventLog, view: View, clock: Clock) => new Distributions(log, view, clock),
     },
     {
+      provide: FleetConnections,
+      inject: [SERVICE_CONFIG, CLOCK],
+      useFactory: ({ dataDir }: ServiceConfig, clock: Clock) =>
+        FleetConnections.open(controlKeysIn(join(dataDir, 'keys')), clock),
+    },
+    {
       provide: HandOut,
-      inject: [PLANNER_VIEW, Distributions, NATS, CLOCK, LOGGER, SERVICE_CONFIG],
+      inject: [
+        ...[PLANNER_VIEW, Distributions, NATS, CLOCK, LOGGER],
+        ...[SERVICE_CONFIG, FleetConnections],
+      ],
       useFactory: async (
         view: View,
         distributions: Distributions,
@@ -60,13 +73,16 @@ type View = LogView<PlannerView>;
         clock: Clock,
         logger: Logger,
         { dataDir }: ServiceConfig,
+        fleet: FleetConnections,
       ) => {
-        const leaders = natsLeaders(nats);
-        const url = originUrl(process.env);
-        const keys = await controlKeysIn(join(dataDir, 'keys')).assignmentKeys();
-        const sign = (notification: Notification) => signNotification(notification, keys);
+        const keys = controlKeysIn(join(dataDir, 'keys'));
+        const signing = await keys.assignmentKeys();
+        const sign = (notification: Notification) => signNotification(notification, signing);
+        const https = httpsLeaders(fleet.http, sign);
+        const leaders = firstAnswering([natsLeaders(nats), https]);
+        const origins = originsOf(process.env);
         const config = defaultHandOutConfig;
-        return new HandOut(view, distributions, leaders, clock, logger, url, config, sign);
+        return new HandOut(view, distributions, leaders, clock, logger, origins, config, sign);
       },
     },
     {
@@ -80,6 +96,12 @@ type View = LogView<PlannerView>;
         clock: Clock,
         logger: Logger,
       ) => new Reports(log, view, distributions, handOut, clock, logger),
+    },
+    {
+      provide: Administration,
+      inject: [EVENT_LOG, PLANNER_VIEW, CLOCK],
+      useFactory: (log: EventLog, view: View, clock: Clock) =>
+        new Administration(log, view, clock, originsOf(process.env), defaultHandOutConfig),
     },
     {
       provide: EnrolmentService,
@@ -98,6 +120,7 @@ export class TreePlannerModule implements OnApplicationBootstrap, OnApplicationS
   /** Leaders of deliveries that were open when the service ended are told again. */
   onApplicationBootstrap(): void {
     this.handOut.wake();
+    this.handOut.keepLooking();
   }
 
   async onApplicationShutdown(): Promise<void> {

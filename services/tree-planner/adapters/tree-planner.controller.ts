@@ -3,15 +3,31 @@ import { Controller, Inject } from '@nestjs/common';
 import {
   type EnrolNode,
   EnrolNodeSchema,
+  type FixTree,
+  FixTreeSchema,
+  type LocateSegment,
+  LocateSegmentSchema,
   NextLeaderReplySchema,
   type NextLeaderRequest,
   NextLeaderRequestSchema,
+  PeersReplySchema,
+  type PeersRequest,
+  PeersRequestSchema,
   type RecordedEvent,
+  type ReleaseTree,
+  ReleaseTreeSchema,
+  type RenameSegment,
+  RenameSegmentSchema,
   type SignedReport,
   subjects,
+  type TreeQuery,
+  TreeQuerySchema,
+  type TreeView,
+  TreeViewSchema,
 } from '#libs/contracts/index.js';
 import type { Caller } from '#libs/nest-jetstream/context.js';
 import { OnCommand, OnEvent, OnIngress, OnRequest } from '#libs/nest-jetstream/decorators.js';
+import { Administration } from '../app/administration.js';
 import { EnrolmentService } from '../app/enrolment.js';
 import { HandOut } from '../app/hand-out.js';
 import { Reports } from '../app/reports.js';
@@ -23,6 +39,7 @@ export class TreePlannerController {
     @Inject(EnrolmentService) private readonly enrolment: EnrolmentService,
     @Inject(HandOut) private readonly handOut: HandOut,
     @Inject(Reports) private readonly reports: Reports,
+    @Inject(Administration) private readonly administration: Administration,
   ) {}
 
   @OnCommand('tree-planner', 'EnrolNode', EnrolNodeSchema)
@@ -42,6 +59,36 @@ export class TreePlannerController {
     return this.handOut.next(request, caller);
   }
 
+  @OnCommand('tree-planner', 'RenameSegment', RenameSegmentSchema)
+  renameSegment(command: RenameSegment, caller: Caller): Promise<{ id: string; sequence: number }> {
+    return this.administration.rename(command, caller);
+  }
+
+  @OnCommand('tree-planner', 'LocateSegment', LocateSegmentSchema)
+  locateSegment(command: LocateSegment, caller: Caller): Promise<{ id: string; sequence: number }> {
+    return this.administration.locate(command, caller);
+  }
+
+  @OnCommand('tree-planner', 'FixTree', FixTreeSchema)
+  fixTree(command: FixTree, caller: Caller): Promise<{ id: string; sequence: number }> {
+    return this.administration.fix(command, caller);
+  }
+
+  @OnCommand('tree-planner', 'ReleaseTree', ReleaseTreeSchema)
+  releaseTree(command: ReleaseTree, caller: Caller): Promise<{ id: string; sequence: number }> {
+    return this.administration.release(command, caller);
+  }
+
+  @OnRequest(subjects.command('tree-planner', 'Tree'), TreeQuerySchema, TreeViewSchema)
+  async tree(query: TreeQuery): Promise<TreeView> {
+    return this.administration.tree(query);
+  }
+
+  @OnRequest(subjects.agentRequest('tree-planner', 'peers'), PeersRequestSchema, PeersReplySchema)
+  async peers(request: PeersRequest): Promise<MessageInitShape<typeof PeersReplySchema>> {
+    return this.administration.peers(request);
+  }
+
   @OnEvent('AssignmentBuilt')
   onAssignmentBuilt(event: RecordedEvent<'AssignmentBuilt'>): Promise<void> {
     return this.handOut.plan(event);
@@ -50,6 +97,11 @@ export class TreePlannerController {
   @OnIngress('segment')
   onSegment(report: SignedReport): Promise<void> {
     return this.reports.onSegment(report);
+  }
+
+  @OnIngress('links')
+  onLinks(report: SignedReport): Promise<void> {
+    return this.reports.onLinks(report);
   }
 
   @OnIngress('received')

@@ -2,8 +2,28 @@ import type { Clock } from '#libs/clock/clock.js';
 import type { EventContext, RecordedEvent } from '#libs/contracts/index.js';
 import { execute } from '#libs/event-log/aggregate.js';
 import { type EventLog, VersionConflict } from '#libs/event-log/event-log.js';
-import { type DistributionCommand, distributionAggregate } from '../domain/distribution.js';
+import {
+  type DistributionCommand,
+  distributionAggregate,
+  type Reception,
+} from '../domain/distribution.js';
 import type { View } from './ports.js';
+
+/** Receptions in one append at most. */
+const mostTogether = 200;
+
+/** Receptions that will be appended together. */
+interface Gathering {
+  readonly received: Reception[];
+  readonly appended: Promise<RecordedEvent[]>;
+}
+
+/** The cause of several reports; of a single one it is the report. */
+function together(context: EventContext, received: readonly Reception[]): EventContext {
+  if (received.length === 1) return context;
+  const causationId = `received/${received.map(({ segment }) => segment).join()}`;
+  return { ...context, actor: 'service:tree-planner', causationId };
+}
 
 /**
  * Appends to distributions. Decides on the view's state instead of reading a distribution's
@@ -11,6 +31,8 @@ import type { View } from './ports.js';
  */
 export class Distributions {
   private readonly last = new Map<string, Promise<unknown>>();
+  /** Receptions that wait for their turn. */
+  private readonly gathering = new Map<string, Gathering>();
 
   constructor(
     private readonly log: EventLog,
@@ -27,8 +49,43 @@ export class Distributions {
     command: DistributionCommand,
     context: EventContext,
   ): Promise<RecordedEvent[]> {
+    return this.inTurn(assignmentId, () => this.changeNow(assignmentId, command, context));
+  }
+
+  /**
+   * As `change`; leaders that report while something else is appended are appended together.
+   * @returns whether it was not known before
+   */
+  async receive(
+    assignmentId: string,
+    reception: Reception,
+    context: EventContext,
+  ): Promise<boolean> {
+    const gathering = this.gathering.get(assignmentId) ?? this.gather(assignmentId, context);
+    gathering.received.push(reception);
+    if (gathering.received.length >= mostTogether) this.gathering.delete(assignmentId);
+    const events = await gathering.appended;
+    return events.some(
+      ({ type, data }) => type === 'LeaderReceived' && data.segment === reception.segment,
+    );
+  }
+
+  private gather(assignmentId: string, context: EventContext): Gathering {
+    const received: Reception[] = [];
+    const appended = this.inTurn(assignmentId, () => {
+      if (this.gathering.get(assignmentId) === gathering) this.gathering.delete(assignmentId);
+      const command = { type: 'receive', received } as const;
+      return this.changeNow(assignmentId, command, together(context, received));
+    });
+    const gathering = { received, appended };
+    this.gathering.set(assignmentId, gathering);
+    return gathering;
+  }
+
+  /** Changes of one distribution wait for each other. */
+  private inTurn<T>(assignmentId: string, action: () => Promise<T>): Promise<T> {
     const before = this.last.get(assignmentId) ?? Promise.resolve();
-    const change = before.then(() => this.changeNow(assignmentId, command, context));
+    const change = before.then(action);
     const settled = change.then(
       () => undefined,
       () => undefined,

@@ -133,6 +133,26 @@ describe('the hand-out', () => {
     expect(story.at(-1)).toBe('DistributionCompleted');
   });
 
+  test('leaders that take a notification and never report keep nobody waiting', async () => {
+    await led('a', 'b', 'c');
+    await planner.distribute(['a', 'b', 'c']);
+    for (let ms = 0; ms <= config.hungMs; ms += 5_000) await planner.advance(5_000);
+    expect(sentTo()).toContain('c');
+    await planner.receive('c');
+    expect(await planner.story()).toContain('LeaderReceived c');
+  });
+
+  test('leaders of a whole region that are gone fail by name, and the others go on', async () => {
+    await led('a', 'b', 'c', 'd');
+    for (const leader of ['a-1', 'b-1']) planner.deaf.add(leader);
+    await planner.distribute(['a', 'b', 'c', 'd']);
+    for (let second = 0; second < 120; second++) await planner.advance(1_000);
+    for (const segment of ['c', 'd']) await planner.receive(segment);
+    const story = await planner.story();
+    expect(story).toEqual(expect.arrayContaining(['LeaderFailed a', 'LeaderFailed b']));
+    expect(story.at(-1)).toBe('DistributionCompleted');
+  });
+
   test('a failed leader that reports again is told again', async () => {
     await led('a');
     planner.deaf.add('a-1');

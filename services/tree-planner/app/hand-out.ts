@@ -9,16 +9,20 @@ import type {
 } from '#libs/contracts/index.js';
 import { type Caller, commandContext, contextOf } from '#libs/nest-jetstream/context.js';
 import { type Logger, reasonOf } from '#libs/telemetry/logger.js';
+import { Admission } from '#libs/tree/admission.js';
 import { origin } from '#libs/tree/hand-out.js';
 import type { HandOutConfig } from '../config.js';
 import { notificationFor } from '../domain/notification.js';
 import { planLeaders } from '../domain/plan-leaders.js';
 import { withTrees } from '../domain/plan-trees.js';
+import { canPull, type Origins } from '../domain/reach.js';
+import { policyFor } from '../domain/tree-view.js';
 import { type Contact, contactKey, type Telling, whoToNotify } from '../domain/who-to-notify.js';
 import type { Distributions } from './distributions.js';
 import type { Leaders, View } from './ports.js';
 
 const retryAfterErrorMs = 1_000;
+const lookEveryMs = 2_000;
 /** Each is an event; they are appended together. */
 const toldAtOnce = 50;
 
@@ -29,7 +33,9 @@ const toldAtOnce = 50;
 export class HandOut {
   private readonly contacts = new Map<string, Contact>();
   private readonly startedAtMs: number;
+  private readonly admission = new Admission();
   private cancelTimer: Cancel = () => undefined;
+  private cancelLook: Cancel = () => undefined;
   private timerAtMs = Number.POSITIVE_INFINITY;
   private running = false;
   private again = false;
@@ -41,7 +47,7 @@ export class HandOut {
     private readonly leaders: Leaders,
     private readonly clock: Clock,
     private readonly logger: Logger,
-    private readonly originUrl: string,
+    private readonly origins: Origins,
     private readonly config: HandOutConfig,
     private readonly sign: (notification: Notification) => Uint8Array,
   ) {
@@ -54,9 +60,10 @@ export class HandOut {
     const { assignmentId, runId, targets, containerBytes } = built.data;
     if (!this.view.state.deliveries.has(assignmentId)) return;
     const { state } = this.view;
-    const inOrder = planLeaders(targets, state);
+    const policy = policyFor(state, built.data.site);
+    const inOrder = planLeaders(targets, state, policy, this.origins);
     const size = Number(containerBytes);
-    const trees = withTrees(inOrder, size, state.rates, this.config);
+    const trees = withTrees(inOrder, size, state, policy, this.origins, this.config);
     const command = { type: 'plan', assignmentId, runId, ...trees } as const;
     await this.distributions.change(assignmentId, command, contextOf(built, 'tree-planner'));
     this.wake();
@@ -72,14 +79,14 @@ export class HandOut {
     const plan = delivery?.distribution;
     if (!delivery || !plan || plan.situation === 'unplanned') return {};
     if (!plan.slots.has(asker) || segments.get(asker)?.leader !== leader) return {};
-    const command = { type: 'hand-on', asker, segments } as const;
+    const command = { type: 'hand-on', asker, segments: this.servedBy(asker) } as const;
     const context = commandContext(caller, plan.runId);
     const [told] = await this.distributions.change(assignmentId, command, context);
     if (told?.type !== 'LeaderNotified') return {};
     this.lookWithin(this.config.handOutTimeoutMs);
     const next = told.data;
     const { state } = this.view;
-    const notification = notificationFor(delivery, next.segment, asker, state, this.originUrl);
+    const notification = notificationFor(delivery, next.segment, asker, state, this.origins);
     return {
       next: notification,
       signedNext: this.sign(notification),
@@ -88,13 +95,23 @@ export class HandOut {
     };
   }
 
+  /** The leaders that can pull from another; looked at one by one, as they are asked for. */
+  private servedBy(source: string) {
+    const { state } = this.view;
+    const has = (segment: string) =>
+      state.segments.has(segment) && canPull(state, segment, source, this.origins);
+    const get = (segment: string) => (has(segment) ? state.segments.get(segment) : undefined);
+    return { has, get };
+  }
+
   /** A segment's leader appeared, again or anew: it is told what it may have lost. */
   appeared(segment: string, leader: string): void {
-    const lastAtMs = this.clock.nowMs();
+    const nowMs = this.clock.nowMs();
     for (const { assignment, distribution, reported } of this.view.state.deliveries.values()) {
       const slot = distribution.situation !== 'unplanned' && distribution.slots.get(segment);
       if (!slot || slot.standing === 'waiting' || reported.has(segment)) continue;
       const key = contactKey(assignment.assignmentId, segment);
+      const lastAtMs = this.admission.admit(nowMs, segment);
       this.contacts.set(key, { leader, standing: 'due', unanswered: 0, lastAtMs });
     }
     this.wake();
@@ -102,11 +119,10 @@ export class HandOut {
 
   /** A leader received: whoever served it serves the next. */
   async progressed(assignmentId: string, source: string): Promise<void> {
-    const { deliveries, segments } = this.view.state;
-    const plan = deliveries.get(assignmentId)?.distribution;
+    const plan = this.view.state.deliveries.get(assignmentId)?.distribution;
     this.lookWithin(this.config.handOutTimeoutMs);
     if (!plan || plan.situation === 'unplanned' || !plan.slots.has(source)) return;
-    const command = { type: 'hand-on', asker: source, segments } as const;
+    const command = { type: 'hand-on', asker: source, segments: this.servedBy(source) } as const;
     const context = this.contextFor(assignmentId, `hand-on/${source}`);
     const [told] = await this.distributions.change(assignmentId, command, context);
     if (told?.type === 'LeaderNotified') this.send(told.data, source);
@@ -120,8 +136,19 @@ export class HandOut {
     void this.work();
   }
 
+  /**
+   * Looks again and again while deliveries are open: another replica may have begun them and died.
+   * Who was told is in the log, so that replicas do not tell leaders twice for nothing.
+   */
+  keepLooking(): void {
+    if (this.closed) return;
+    if (this.view.state.deliveries.size > 0) this.wake();
+    this.cancelLook = this.clock.schedule(lookEveryMs, () => this.keepLooking());
+  }
+
   close(): void {
     this.closed = true;
+    this.cancelLook();
     this.stopTimer();
   }
 
@@ -143,7 +170,9 @@ export class HandOut {
     const { state } = this.view;
     this.forgetWhatIsOver();
     const nowMs = this.clock.nowMs();
-    const toDo = whoToNotify(state, this.contacts, this.startedAtMs, this.config, nowMs);
+    const toDo = whoToNotify(
+      ...([state, this.contacts, this.startedAtMs, this.config, nowMs, this.origins] as const),
+    );
     for (const telling of toDo.giveUp) await this.giveUp(telling);
     for (const some of chunksOf(toDo.notify)) await this.tell(some);
     if (toDo.nextAtMs !== undefined) this.lookWithin(toDo.nextAtMs - this.clock.nowMs());
@@ -172,8 +201,9 @@ export class HandOut {
       lastAtMs: this.clock.nowMs(),
     };
     this.contacts.set(key, asking);
-    const notification = notificationFor(delivery, segment, source, state, this.originUrl);
-    void this.leaders.notify(leader, notification).then((isAnswered) => {
+    const notification = notificationFor(delivery, segment, source, state, this.origins);
+    const { httpUrl = '' } = state.segments.get(segment) ?? {};
+    void this.leaders.notify(leader, notification, httpUrl).then((isAnswered) => {
       if (this.contacts.get(key) !== asking) return;
       this.contacts.set(key, {
         leader,

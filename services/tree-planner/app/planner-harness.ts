@@ -85,7 +85,7 @@ export class PlannerHarness {
       leaders,
       clock,
       silentLogger,
-      'http://origin',
+      new Map([['', 'http://origin']]),
       { ...defaultHandOutConfig, mostOriginFanOut },
       () => new Uint8Array([1]),
     );

@@ -8,5 +8,5 @@ export type View = Pick<LogView<PlannerView>, 'state' | 'reaches'>;
 /** Reaches leaders where they listen. */
 export interface Leaders {
   /** Whether the leader confirmed the notification in time; never throws. */
-  notify(leader: string, notification: Notification): Promise<boolean>;
+  notify(leader: string, notification: Notification, httpUrl: string): Promise<boolean>;
 }

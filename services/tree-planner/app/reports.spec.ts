@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { assignmentId } from '../domain/planner-fixture.js';
 import { type PlannerHarness, startPlanner } from './planner-harness.js';
 
@@ -107,6 +107,20 @@ describe('reports of leaders', () => {
       'LeaderReceived paris',
       'DistributionCompleted',
     ]);
+  });
+
+  test('receptions that come together are appended together, each once', async () => {
+    const segments = Array.from({ length: 30 }, (_, at) => `s${at}`);
+    for (const segment of segments) await planner.lead(segment);
+    await planner.distribute(segments);
+    const appends = jest.spyOn(planner.log, 'append');
+    await Promise.all([...segments, ...segments].map((segment) => planner.receive(segment)));
+    const appended = appends.mock.calls.map(([, , events]) =>
+      events.filter(({ type }) => type === 'LeaderReceived'),
+    );
+    expect(appended.flat()).toHaveLength(30);
+    expect(appended.filter((events) => events.length > 0).length).toBeLessThanOrEqual(4);
+    expect((await planner.story()).at(-1)).toBe('DistributionCompleted');
   });
 
   test('a reception for another segment or of an unplanned assignment is dropped', async () => {

@@ -13,7 +13,7 @@ import { type Logger, reasonOf } from '#libs/telemetry/logger.js';
 import { NotInPlan, NotPlanned } from '../domain/errors.js';
 import { nodeAggregate } from '../domain/node.js';
 import type { Enrolment } from '../domain/planner-view.js';
-import { isOutdated, segmentAggregate } from '../domain/segment.js';
+import { isOutdated, type SegmentCommand, segmentAggregate } from '../domain/segment.js';
 import type { Distributions } from './distributions.js';
 import type { HandOut } from './hand-out.js';
 import type { View } from './ports.js';
@@ -57,7 +57,22 @@ export class Reports {
       this.drop(signed, `term ${report.term} is over`);
       return;
     }
-    await this.changeSegment(await this.withoutStrangers(report), opened);
+    const command = { type: 'report', report: await this.withoutStrangers(report) } as const;
+    await this.changeSegment(report.segment, command, opened);
+    this.handOut.appeared(report.segment, report.leader);
+  }
+
+  /** A leader has probed its links. */
+  async onLinks(signed: SignedReport): Promise<void> {
+    const opened = await this.open(signed);
+    if (opened?.content.report.case !== 'links') return;
+    const report = opened.content.report.value;
+    const { leader } = this.view.state.segments.get(report.segment) ?? {};
+    if (report.segment !== opened.segment || leader !== opened.node) {
+      this.drop(signed, `it does not lead segment ${report.segment}`);
+      return;
+    }
+    await this.changeSegment(report.segment, { type: 'measure', report }, opened);
   }
 
   /** A leader has an assignment completely. */
@@ -76,9 +91,8 @@ export class Reports {
     const runId = this.view.state.deliveries.get(assignmentId)?.assignment.runId;
     const context = contextOfReport(opened, runId ?? assignmentId);
     try {
-      const command = { type: 'receive', received } as const;
-      const events = await this.distributions.change(assignmentId, command, context);
-      if (events.length === 0) return;
+      const isNew = await this.distributions.receive(assignmentId, received, context);
+      if (!isNew) return;
       this.warnOfExcess(assignmentId, segment, Number(bytes));
       await this.handOut.progressed(assignmentId, source);
     } catch (error) {
@@ -95,13 +109,15 @@ export class Reports {
     this.logger.warn('a link carried more than one copy', { assignmentId, segment, copies });
   }
 
-  private async changeSegment(report: NetworkSegmentReport, opened: OpenedReport): Promise<void> {
-    const { segment, leader } = report;
+  private async changeSegment(
+    segment: string,
+    command: SegmentCommand,
+    opened: OpenedReport,
+  ): Promise<void> {
     const context = contextOfReport(opened, opened.content.reportId);
     const nowMs = this.clock.nowMs();
-    const events = await execute(this.log, segmentAggregate, segment, report, context, nowMs);
+    const events = await execute(this.log, segmentAggregate, segment, command, context, nowMs);
     await this.view.reaches(events.at(-1)?.sequence ?? 0);
-    this.handOut.appeared(segment, leader);
   }
 
   private async open(signed: SignedReport): Promise<OpenedReport | undefined> {

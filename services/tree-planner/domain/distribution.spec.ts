@@ -53,7 +53,7 @@ function handOn(asker: string): DistributionCommand {
   return { type: 'hand-on', asker, segments };
 }
 function receive(segment: string, leader?: string): DistributionCommand {
-  return { type: 'receive', received: reception(segment, leader) };
+  return { type: 'receive', received: [reception(segment, leader)] };
 }
 function fail(segment: string, leader = `${segment}-1`): DistributionCommand {
   return { type: 'fail', segment, leader, reason: 'silent' };

@@ -5,8 +5,11 @@ import {
   type PlannedLeader,
 } from '#libs/contracts/index.js';
 import type { Aggregate } from '#libs/event-log/aggregate.js';
-import { nextLeader, type Standing } from '#libs/tree/hand-out.js';
+import { nextLeader } from '#libs/tree/hand-out.js';
 import { NotInPlan, NotPlanned } from './errors.js';
+import { type Slot, SlotTable } from './slot-table.js';
+
+export type { Slot } from './slot-table.js';
 
 export type DistributionEvent = DomainEvent<
   | 'DistributionPlanned'
@@ -16,16 +19,8 @@ export type DistributionEvent = DomainEvent<
   | 'DistributionCompleted'
 >;
 
-/** One segment of the plan; `leader` is the last one told, or the planned one. */
-export interface Slot {
-  readonly segment: string;
-  readonly leader: string;
-  readonly nodes: readonly string[];
-  readonly standing: Standing;
-  readonly source: string;
-  /** From whom it takes each stripe, best first; none: whoever hands on to it. */
-  readonly stripes: readonly (readonly string[])[];
-}
+/** What a leader reports that has everything. */
+export type Reception = Omit<LeaderReceived, '$typeName' | 'runId'>;
 
 export type DistributionCommand =
   | {
@@ -41,13 +36,13 @@ export type DistributionCommand =
       readonly tellings: readonly { readonly segment: string; readonly leader: string }[];
       readonly source: string;
     }
-  /** A leader that has the assignment serves another; `segments`: the leaders there are now. */
+  /** A leader that has the assignment serves another; `segments`: the leaders it can serve now. */
   | {
       readonly type: 'hand-on';
       readonly asker: string;
-      readonly segments: ReadonlyMap<string, { readonly leader: string }>;
+      readonly segments: Pick<ReadonlyMap<string, { readonly leader: string }>, 'get' | 'has'>;
     }
-  | { readonly type: 'receive'; readonly received: Omit<LeaderReceived, '$typeName' | 'runId'> }
+  | { readonly type: 'receive'; readonly received: readonly Reception[] }
   | {
       readonly type: 'fail';
       readonly segment: string;
@@ -59,7 +54,7 @@ interface Plan {
   readonly assignmentId: string;
   readonly runId: string;
   /** By segment, in the order of the plan. */
-  readonly slots: ReadonlyMap<string, Slot>;
+  readonly slots: SlotTable;
   /** How many leaders the origin serves at a time; 0: as many as it is configured to. */
   readonly originFanOut: number;
 }
@@ -86,7 +81,7 @@ function evolve(state: Distribution, happened: DistributionEvent): Distribution 
   switch (happened.type) {
     case 'DistributionPlanned': {
       const { assignmentId, runId, leaders, originFanOut } = happened.data;
-      const slots = new Map(leaders.map((planned) => [planned.segment, waitingSlot(planned)]));
+      const slots = SlotTable.of(leaders.map(waitingSlot));
       return { situation: 'under-way', assignmentId, runId, slots, originFanOut };
     }
     case 'LeaderNotified': {
@@ -113,7 +108,7 @@ function withSlot(state: Distribution, segment: string, change: Partial<Slot>): 
   if (state.situation === 'unplanned') return state;
   const slot = state.slots.get(segment);
   if (!slot) return state;
-  return { ...state, slots: new Map(state.slots).set(segment, { ...slot, ...change }) };
+  return { ...state, slots: state.slots.with({ ...slot, ...change }) };
 }
 
 /** @throws NotPlanned, NotInPlan */
@@ -131,7 +126,7 @@ function decide(command: DistributionCommand, state: Distribution): Distribution
     case 'hand-on':
       return handOn(command, state);
     case 'receive':
-      return receive(command.received, state);
+      return receive(command, state);
     case 'fail':
       return fail(command, state);
   }
@@ -156,11 +151,19 @@ function handOn({ asker, segments }: Command<'hand-on'>, state: Planned) {
   return next && leader ? [notified(state, next.segment, leader, asker)] : [];
 }
 
-function receive(received: Command<'receive'>['received'], state: Planned): DistributionEvent[] {
-  const slot = slotOf(state, received.segment);
-  if (slot.standing === 'received' && slot.leader === received.leader) return [];
+/** Who is in no plan is passed over, unless it is the only one. */
+function receive({ received }: Command<'receive'>, state: Planned): DistributionEvent[] {
+  const [only] = received;
+  if (only && received.length === 1) slotOf(state, only.segment);
   const { runId } = state;
-  return withCompletion(state, [event('LeaderReceived', { ...received, runId })]);
+  const once = new Map(received.map((reception) => [reception.segment, reception]));
+  const events = [...once.values()]
+    .filter(({ segment, leader }) => {
+      const slot = state.slots.get(segment);
+      return slot && !(slot.standing === 'received' && slot.leader === leader);
+    })
+    .map((reception) => event('LeaderReceived', { ...reception, runId }));
+  return events.length === 0 ? [] : withCompletion(state, events);
 }
 
 function fail({ segment, leader, reason }: Command<'fail'>, state: Planned): DistributionEvent[] {
@@ -187,8 +190,8 @@ function withCompletion(state: Distribution, events: DistributionEvent[]): Distr
   const after = events.reduce(evolve, state);
   if (after.situation !== 'under-way') return events;
   const { assignmentId, runId, slots } = after;
-  const open = [...slots.values()].some(
-    ({ standing }) => standing === 'waiting' || standing === 'notified',
-  );
+  const open = slots
+    .values()
+    .some(({ standing }) => standing === 'waiting' || standing === 'notified');
   return open ? events : [...events, event('DistributionCompleted', { assignmentId, runId })];
 }

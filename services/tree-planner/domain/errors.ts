@@ -46,3 +46,51 @@ export class NotInPlan extends Error {
     super(`the distribution of assignment ${assignmentId} has no segment ${segment}`);
   }
 }
+
+export class UnknownSegment extends DomainError {
+  override readonly name = 'UnknownSegment';
+  constructor(segment: string) {
+    super(`there is no segment ${segment}`, 'espalier get segments lists them');
+  }
+}
+
+export class InvalidSegmentName extends DomainError {
+  override readonly name = 'InvalidSegmentName';
+  constructor(name: string) {
+    super(
+      `${JSON.stringify(name)} cannot be the name of a segment`,
+      'use 1 to 63 characters that neither begin nor end with a space',
+    );
+  }
+}
+
+export class SegmentNameTaken extends DomainError {
+  override readonly name = 'SegmentNameTaken';
+  constructor(name: string, by: string) {
+    super(`segment ${by} is called ${name} already`, 'take another name, or rename that one first');
+  }
+}
+
+export class InvalidPlace extends DomainError {
+  override readonly name = 'InvalidPlace';
+  constructor(reason: string) {
+    super(reason, 'give a short location and region, and a time zone such as Europe/Paris');
+  }
+}
+
+export class InvalidOrder extends DomainError {
+  override readonly name = 'InvalidOrder';
+  constructor(reason: string) {
+    super(reason, 'name each segment once; espalier tree show lists them');
+  }
+}
+
+export class CircularTree extends DomainError {
+  override readonly name = 'CircularTree';
+  constructor(way: readonly string[]) {
+    super(
+      `the sources go round in a circle: ${way.join(' from ')}`,
+      'let one of them pull from origin or from a segment outside the circle',
+    );
+  }
+}

@@ -26,7 +26,7 @@ function viewWith(...told: TimedEvent[]): PlannerView {
 function notification(view: PlannerView, source: string) {
   const delivery = view.deliveries.get('a');
   if (!delivery) throw new Error('there is no delivery');
-  return notificationFor(delivery, 'rome', source, view, 'http://origin');
+  return notificationFor(delivery, 'rome', source, view, new Map([['', 'http://origin']]));
 }
 
 describe('a notification', () => {

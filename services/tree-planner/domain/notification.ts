@@ -7,6 +7,7 @@ import {
 import { origin } from '#libs/tree/hand-out.js';
 import type { Slot } from './distribution.js';
 import type { Delivery, PlannerView } from './planner-view.js';
+import { canPull, type Origins, originUrlFor } from './reach.js';
 
 /**
  * What the leader of a segment is told when it shall pull from `source` (`origin` or a segment).
@@ -17,12 +18,12 @@ export function notificationFor(
   segment: string,
   source: string,
   view: PlannerView,
-  originUrl: string,
+  origins: Origins,
 ): Notification {
   const { assignmentId, runId, site, sequence, type, containerDigest, containerBytes } =
     delivery.assignment;
   const slot = slotsOf(delivery).get(segment);
-  const located = (names: readonly string[]) => locate(names, view, originUrl);
+  const located = (names: readonly string[]) => locate(segment, names, view, origins);
   const whole = located([source, slot?.source ?? '', origin]);
   const stripes = (slot?.stripes ?? []).map((names) =>
     create(StripeSourcesSchema, { sources: located([...names, origin]) }),
@@ -44,9 +45,11 @@ export function notificationFor(
   });
 }
 
-/** The named sources that can be reached, each once. */
-function locate(names: readonly string[], view: PlannerView, originUrl: string) {
+/** The named sources that the segment's leader can reach, each once. */
+function locate(segment: string, names: readonly string[], view: PlannerView, origins: Origins) {
+  const originUrl = originUrlFor(view, segment, origins);
   return [...new Set(names)]
+    .filter((name) => canPull(view, segment, name, origins))
     .map((name) => {
       const url = name === origin ? originUrl : view.segments.get(name)?.httpUrl;
       return { name, url: url ?? '' };
@@ -54,6 +57,6 @@ function locate(names: readonly string[], view: PlannerView, originUrl: string) 
     .filter(({ url }) => url !== '');
 }
 
-function slotsOf({ distribution }: Delivery): ReadonlyMap<string, Slot> {
+function slotsOf({ distribution }: Delivery): { get(segment: string): Slot | undefined } {
   return distribution.situation === 'unplanned' ? new Map() : distribution.slots;
 }

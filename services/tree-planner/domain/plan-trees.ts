@@ -7,11 +7,16 @@ import { planTrees } from '#libs/tree/plan.js';
 import { medianRate } from '#libs/tree/rate.js';
 import type { Load, TreePlan } from '#libs/tree/tree-plan.js';
 import type { HandOutConfig } from '../config.js';
-import type { LinkRates } from './link-rates.js';
+import { withFixedSources } from './fixed-tree.js';
+import type { PlannerView } from './planner-view.js';
+import { isLeaf, type Origins, originRttUs, regionOf } from './reach.js';
+import type { TreePolicy } from './tree-policy.js';
 
 /** What links are taken for as long as nothing was measured: 100 Mbit/s, 40 ms there and back. */
 const unmeasuredBytesPerS = 12_500_000;
-const latencyMs = 20;
+const unmeasuredRttUs = 40_000;
+/** Of a leader that nobody can pull from: it is never worth waiting for. */
+const leafBytesPerS = 1;
 /** Below this a container comes whole: connections to several sources would cost more. */
 export const smallestStripedBytes = 16 * blockBytes;
 /** A leader's backups in a notification; the origin is always added. */
@@ -25,18 +30,49 @@ export interface PlannedTrees {
   readonly originFanOut: number;
 }
 
+/** What is known of leaders and their links. */
+type Fleet = Pick<PlannerView, 'segments' | 'places' | 'links' | 'rates'>;
+
 /**
- * From whom each leader takes what, by the rates measured so far. Segments without a leader are
- * left as they are: they are handed to when one appears.
+ * From whom each leader takes what, by the rates measured so far, or as an administrator says. Each
+ * region has trees of its own below its own origin. Segments without a leader are left as they are:
+ * they are handed to when one appears.
  */
 export function withTrees(
   planned: readonly PlannedLeader[],
   containerBytes: number,
-  rates: LinkRates,
+  fleet: Fleet,
+  policy: TreePolicy,
+  origins: Origins,
+  limits: FanOutLimits,
+): PlannedTrees {
+  const regions = new Map<string, PlannedLeader[]>();
+  for (const leader of planned) {
+    const region = regionOf(fleet, leader.segment, origins);
+    regions.set(region, [...(regions.get(region) ?? []), leader]);
+  }
+  const trees = [...regions.values()].map((own) =>
+    inOneRegion(own, containerBytes, fleet, policy, origins, limits),
+  );
+  const leaders = new Map(trees.flatMap((tree) => tree.leaders.map((one) => [one.segment, one])));
+  return {
+    leaders: planned.map((leader) => leaders.get(leader.segment) ?? leader),
+    originFanOut: Math.max(0, ...trees.map(({ originFanOut }) => originFanOut)),
+  };
+}
+
+function inOneRegion(
+  planned: readonly PlannedLeader[],
+  containerBytes: number,
+  fleet: Fleet,
+  policy: TreePolicy,
+  origins: Origins,
   { originFanOut: least, mostOriginFanOut: most }: FanOutLimits,
 ): PlannedTrees {
-  const plan = planTrees(loadOf(planned, containerBytes, rates));
-  if (plan.shape === 'breadth' || containerBytes < smallestStripedBytes) {
+  const plan = planFor(planned, containerBytes, fleet, policy, origins);
+  // Who shall pull from a certain leader is told at once, and waits for what comes to that one.
+  const isFixed = policy.situation === 'fixed' && policy.sources.size > 0;
+  if (!isFixed && (plan.shape === 'breadth' || containerBytes < smallestStripedBytes)) {
     const [tree = new Map<string, string>()] = plan.trees;
     const fromOrigin = [...tree.values()].filter((source) => source === origin).length;
     const wide = plan.shape === 'breadth' ? fromOrigin : least;
@@ -49,11 +85,25 @@ export function withTrees(
   return { leaders, originFanOut: planned.length };
 }
 
+/** The plan for these leaders. */
+export function planFor(
+  planned: readonly PlannedLeader[],
+  containerBytes: number,
+  fleet: Fleet,
+  policy: TreePolicy,
+  origins: Origins,
+): TreePlan {
+  const plan = planTrees(loadOf(planned, containerBytes, fleet, origins));
+  return policy.situation === 'fixed' ? withFixedSources(plan, policy.sources) : plan;
+}
+
 function loadOf(
   planned: readonly PlannedLeader[],
   containerBytes: number,
-  { up, down }: LinkRates,
+  fleet: Fleet,
+  origins: Origins,
 ): Load {
+  const { up, down } = fleet.rates;
   const usualUp = medianRate(up.values(), unmeasuredBytesPerS);
   const usualDown = medianRate(down.values(), usualUp);
   return {
@@ -62,9 +112,11 @@ function loadOf(
       .filter(({ leader }) => leader !== '')
       .map(({ segment }) => ({
         name: segment,
-        upBytesPerS: up.get(segment)?.bytesPerS ?? usualUp,
+        upBytesPerS: isLeaf(fleet, segment)
+          ? leafBytesPerS
+          : (up.get(segment)?.bytesPerS ?? usualUp),
         downBytesPerS: down.get(segment)?.bytesPerS ?? usualDown,
-        latencyMs,
+        latencyMs: (originRttUs(fleet, segment, origins) ?? unmeasuredRttUs) / 2_000,
       })),
     sizeBytes: containerBytes,
     batchBytes: blockBytes,

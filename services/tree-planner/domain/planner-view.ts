@@ -1,4 +1,10 @@
-import type { AssignmentBuilt, RecordedEvent, Register } from '#libs/contracts/index.js';
+import type {
+  AssignmentBuilt,
+  DomainEvent,
+  MeasuredLink,
+  RecordedEvent,
+  Register,
+} from '#libs/contracts/index.js';
 import { JobType } from '#libs/contracts/index.js';
 import { type AggregateHead, noEvents } from '#libs/event-log/event-log.js';
 import {
@@ -14,6 +20,9 @@ import {
   type Served,
   withServed,
 } from './link-rates.js';
+
+import type { Place } from './segment.js';
+import { type TreePolicy, treePolicyAggregate } from './tree-policy.js';
 
 /** Who a node is. */
 export interface Enrolment {
@@ -53,6 +62,22 @@ export interface PlannerView {
   /** By assignment; only those of open runs. */
   readonly deliveries: ReadonlyMap<string, Delivery>;
   readonly rates: LinkRates;
+  /** Segment to the name that people call it by. */
+  readonly names: ReadonlyMap<string, string>;
+  /** Segment to where an administrator says that it is. */
+  readonly places: ReadonlyMap<string, Place>;
+  /** Segment to what its leader's probes found. */
+  readonly links: ReadonlyMap<string, readonly MeasuredLink[]>;
+  /** Segment to how its deliveries ended. */
+  readonly history: ReadonlyMap<string, History>;
+  /** By site. */
+  readonly trees: ReadonlyMap<string, TreePolicy>;
+}
+
+/** How often a segment's leader received, and how often it failed. */
+export interface History {
+  readonly received: number;
+  readonly failed: number;
 }
 
 export const plannerAggregates = [
@@ -63,6 +88,7 @@ export const plannerAggregates = [
   'distribution',
   'run-in-segment',
   'outcome',
+  'tree',
 ] as const;
 
 export const emptyPlannerView: PlannerView = {
@@ -71,6 +97,11 @@ export const emptyPlannerView: PlannerView = {
   openRuns: new Set(),
   deliveries: new Map(),
   rates: nothingMeasured,
+  names: new Map(),
+  places: new Map(),
+  links: new Map(),
+  history: new Map(),
+  trees: new Map(),
 };
 
 /** The view after one more event; events that do not concern it change nothing. */
@@ -84,14 +115,21 @@ export function evolvePlannerView(view: PlannerView, happened: RecordedEvent): P
       const entry = { ...happened.data, changedAtMs: happened.timeMs };
       return { ...view, segments: new Map(view.segments).set(entry.segment, entry) };
     }
+    case 'SegmentRenamed':
+    case 'SegmentLocated':
+    case 'LinksMeasured':
+    case 'TreeFixed':
+    case 'TreeReleased':
+      return withAdministration(view, happened);
     case 'RunStarted':
       return { ...view, openRuns: new Set(view.openRuns).add(happened.data.runId) };
     case 'AssignmentBuilt':
       return withAssignment(view, happened);
     case 'DistributionPlanned':
     case 'LeaderNotified':
-    case 'LeaderFailed':
       return withDistributionEvent(view, happened);
+    case 'LeaderFailed':
+      return withDistributionEvent(withHistory(view, happened.data.segment, 'failed'), happened);
     case 'LeaderReceived':
       return withReception(view, happened);
     case 'DistributionCompleted': {
@@ -118,6 +156,32 @@ export function evolvePlannerView(view: PlannerView, happened: RecordedEvent): P
       return withoutRun(view, happened.data.runId);
     default:
       return view;
+  }
+}
+
+/** What administrators said, and what probes found. */
+function withAdministration(
+  view: PlannerView,
+  happened: DomainEvent<
+    'SegmentRenamed' | 'SegmentLocated' | 'LinksMeasured' | 'TreeFixed' | 'TreeReleased'
+  >,
+): PlannerView {
+  switch (happened.type) {
+    case 'SegmentRenamed': {
+      const { segment, name } = happened.data;
+      return { ...view, names: new Map(view.names).set(segment, name) };
+    }
+    case 'SegmentLocated':
+      return { ...view, places: new Map(view.places).set(happened.data.segment, happened.data) };
+    case 'LinksMeasured': {
+      const { segment, links } = happened.data;
+      return { ...view, links: new Map(view.links).set(segment, links) };
+    }
+    case 'TreeFixed':
+    case 'TreeReleased': {
+      const policy = treePolicyAggregate.evolve(treePolicyAggregate.initial, happened);
+      return { ...view, trees: new Map(view.trees).set(happened.data.site, policy) };
+    }
   }
 }
 
@@ -159,7 +223,14 @@ function withReception(view: PlannerView, received: RecordedEvent<'LeaderReceive
     ...delivery,
     served: withServed(delivery.served, data, timeMs),
   }));
-  return { ...withDistributionEvent(counted, received), rates };
+  const told = withHistory(withDistributionEvent(counted, received), data.segment, 'received');
+  return { ...told, rates };
+}
+
+function withHistory(view: PlannerView, segment: string, how: keyof History): PlannerView {
+  const known = view.history.get(segment) ?? { received: 0, failed: 0 };
+  const after = { ...known, [how]: known[how] + 1 };
+  return { ...view, history: new Map(view.history).set(segment, after) };
 }
 
 function changeDelivery(

@@ -38,16 +38,16 @@ function reportOf(changes: MessageInitShape<typeof NetworkSegmentReportSchema> =
 
 function decide(events: readonly SegmentEvent[], report: NetworkSegmentReport) {
   const state = events.reduce(segmentAggregate.evolve, segmentAggregate.initial);
-  return segmentAggregate.decide(report, state);
+  return segmentAggregate.decide({ type: 'report', report }, state);
 }
 
 const known = decide([], reportOf());
 
 describe('a segment', () => {
   test('takes its membership from the report of its leader, members in the order of names', () => {
-    const [changed] = decide([], reportOf({ members: [second, first] }));
-    expect(changed?.data).toMatchObject({ leader: 'paris-1', term: 4n, reason: 'elected' });
-    expect(changed?.data.members.map(({ node }) => node)).toEqual(['paris-1', 'paris-2']);
+    const members = [{ node: 'paris-1' }, { node: 'paris-2' }];
+    const told = { leader: 'paris-1', term: 4n, reason: 'elected', members };
+    expect(decide([], reportOf({ members: [second, first] }))).toMatchObject([{ data: told }]);
   });
 
   const versions = [...(first.liveVersions ?? [])].reverse();

@@ -2,11 +2,12 @@ import { type Hop, type OriginTurn, originTurn } from '#libs/tree/hand-out.js';
 import type { HandOutConfig } from '../config.js';
 import type { Slot } from './distribution.js';
 import type { Delivery, PlannerView } from './planner-view.js';
+import { type Origins, regionOf } from './reach.js';
 
 /** What this process did about one segment of one delivery; forgotten when it ends. */
 export interface Contact {
   readonly leader: string;
-  /** `due`: tell it again now. `asking`: a notification is on its way. */
+  /** `due`: tell it again, at `lastAtMs`. `asking`: a notification is on its way. */
   readonly standing: 'due' | 'asking' | 'answered' | 'silent' | 'given-up';
   /** Notifications in a row that were not answered. */
   readonly unanswered: number;
@@ -54,6 +55,7 @@ export function whoToNotify(
   startedAtMs: number,
   config: HandOutConfig,
   nowMs: number,
+  origins: Origins = new Map(),
 ): ToDo {
   const notify: Telling[] = [];
   const giveUp: Telling[] = [];
@@ -63,10 +65,11 @@ export function whoToNotify(
   };
   for (const delivery of view.deliveries.values()) {
     const { assignmentId } = delivery.assignment;
-    const turn = turnOf(delivery, view, config, nowMs);
-    wakeAt(turn.nextAtMs);
-    for (const { segment } of turn.now) {
-      notify.push({ assignmentId, segment, leader: leaderOf(view, segment) });
+    for (const turn of turnsOf(delivery, view, config, nowMs, origins)) {
+      wakeAt(turn.nextAtMs);
+      for (const { segment } of turn.now) {
+        notify.push({ assignmentId, segment, leader: leaderOf(view, segment) });
+      }
     }
     for (const slot of toldSlots(delivery)) {
       const { segment } = slot;
@@ -89,12 +92,14 @@ export function leaderOf(view: PlannerView, segment: string): string {
   return view.segments.get(segment)?.leader ?? '';
 }
 
-function turnOf(
+/** One for each region: each has an origin, and no leader of another to hand on to its own. */
+function turnsOf(
   delivery: Delivery,
   view: PlannerView,
   config: HandOutConfig,
   nowMs: number,
-): OriginTurn<Slot & Hop> {
+  origins: Origins,
+): OriginTurn<Slot & Hop>[] {
   const hops = slotsOf(delivery).map((slot) => ({
     ...slot,
     sinceMs: delivery.sinceMs.get(slot.segment) ?? 0,
@@ -102,8 +107,17 @@ function turnOf(
   const { distribution } = delivery;
   const planned = distribution.situation === 'unplanned' ? 0 : distribution.originFanOut;
   const originFanOut = planned || config.originFanOut;
-  const limits = { originFanOut, quietMs: config.handOutTimeoutMs };
-  return originTurn(hops, ({ segment }) => leaderOf(view, segment) !== '', limits, nowMs);
+  const { handOutTimeoutMs: quietMs, hungMs } = config;
+  const limits = { originFanOut, quietMs, hungMs };
+  const regions = new Map<string, (Slot & Hop)[]>();
+  for (const hop of hops) {
+    const region = regionOf(view, hop.segment, origins);
+    const own = regions.get(region);
+    if (own) own.push(hop);
+    else regions.set(region, [hop]);
+  }
+  const isReachable = ({ segment }: Hop & Slot) => leaderOf(view, segment) !== '';
+  return [...regions.values()].map((own) => originTurn(own, isReachable, limits, nowMs));
 }
 
 function toldSlots(delivery: Delivery): Slot[] {
@@ -134,7 +148,7 @@ function dueAgain(
   if (contact?.leader === leader) {
     switch (contact.standing) {
       case 'due':
-        return now;
+        return contact.lastAtMs;
       case 'asking':
       case 'given-up':
         return 'never';
