@@ -21,11 +21,31 @@ export interface TrustRoot {
   readonly threshold: number;
 }
 
+/** A private key and the certificate of its public half, PEM; and who may sign the others'. */
+export interface TlsIdentity {
+  readonly privateKey: string;
+  readonly certificate: string;
+  readonly authorities: readonly string[];
+}
+
+/** Signs the certificates of one control plane's servers and agents. */
+export interface TlsAuthority {
+  /** Of this authority and of former ones that still count, PEM. */
+  readonly certificates: readonly string[];
+  /** A certificate (PEM) for a key (SPKI DER); its name is the authority's word, not the key's. */
+  issue(publicKey: Uint8Array, uri: string, nowMs: number): Promise<string>;
+}
+
 /** Where the control plane gets its keys. */
 export interface ControlKeys {
+  tlsAuthority(): Promise<TlsAuthority>;
+  /** What the control plane's own HTTPS listeners show. */
+  tlsIdentity(nowMs: number): Promise<TlsIdentity>;
   /** The keys that sign assignments. */
   assignmentKeys(): Promise<readonly SigningKey[]>;
   trustRoot(): Promise<TrustRoot>;
+  /** All root documents that there are, oldest first; none: the keys of `trustRoot` count. */
+  rootDocuments(): Promise<readonly Uint8Array[]>;
   /** The key that admits agents: it signs their credentials. */
   enrolmentKey(): Promise<SigningKey>;
   /** All keys a segment ever had, oldest first; the first is made on first use. */
@@ -36,6 +56,8 @@ export interface ControlKeys {
   auditKey(): Promise<SigningKey>;
   /** What a new agent must show to be enrolled. */
   joinToken(): Promise<string>;
+  /** What a staging server must show to bring content. */
+  stagingToken(): Promise<string>;
 }
 
 /** Where an agent gets its own key. */
@@ -44,4 +66,6 @@ export interface AgentKeys {
   agentKey(): Promise<SigningKey>;
   /** The same key for agreements (X25519): opens what is encrypted for this agent. */
   agreementKey(): Promise<KeyObject>;
+  /** The same key, PKCS#8 PEM, for TLS. */
+  privateKeyPem(): Promise<string>;
 }
