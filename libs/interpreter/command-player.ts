@@ -19,7 +19,7 @@ import {
   maxConfigurationBytes,
 } from './configuration.js';
 import type { IllegalReason } from './errors.js';
-import { patchProblem } from './patch-operations.js';
+import { operationsOf, patchProblem } from './patch-operations.js';
 import { pathProblem, pointsOutside, targetProblem } from './paths.js';
 import { PlannedTree } from './planned-tree.js';
 import type { DeclaredCaps, PlanPolicy } from './policy.js';
@@ -142,10 +142,12 @@ export class CommandPlayer {
   }
 
   private patchFile(command: PatchFile): void {
-    const { path, encoding, operations, data } = command;
+    const { path, encoding, data } = command;
     const entry = this.newFile(command);
-    const base = this.tree.baseFile(command.basePath);
-    const problem = patchProblem(command, base.sizeBytes, this.policy.maxPatchBytes);
+    const base = this.tree.baseFile(command.basePath || path);
+    const operations = operationsOf(command, base.sizeBytes);
+    const patch = { ...command, operations };
+    const problem = patchProblem(patch, base.sizeBytes, this.policy.maxPatchBytes);
     if (problem) this.refuse(path, problem);
     this.checkBounds(path, data);
     this.tree.write(entry, { kind: 'patch', base, encoding, operations, data });

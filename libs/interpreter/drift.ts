@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { constants, lstatSync, type Stats } from 'node:fs';
-import { open, readdir, readlink } from 'node:fs/promises';
+import { type FileHandle, open, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Clock, sleep } from '#libs/clock/clock.js';
 import type { FileEntry, TreeEntry } from '#libs/content-store/manifest.js';
@@ -33,10 +33,19 @@ export interface Drift {
 }
 
 /** Enough to see what happened; a repair goes by the manifest. */
-const listedPaths = 100;
+export const listedPaths = 100;
 const pieceBytes = 262_144;
 /** A day's scrub of a large site, and still little beside what a disk can do. */
 const defaultBytesPerSecond = 8 * 1024 ** 2;
+
+/** Bytes of the files of what is live, as signed; 0: nothing is. */
+export function liveBytes(location: SiteLocation): number {
+  const layout = siteLayout(location);
+  const { live } = readSite(layout);
+  const manifest = live === undefined ? undefined : readManifestFile(manifestPath(layout, live));
+  const sizes = manifest?.map((entry) => (entry.type === 'file' ? entry.sizeBytes : 0)) ?? [];
+  return sizes.reduce((sum, size) => sum + size, 0);
+}
 
 /**
  * Compares the live tree with its manifest. Undefined when nothing is live, or something else went
@@ -86,7 +95,7 @@ class Comparison {
   }
 
   private async directoryAt(prefix: string, expected: Map<string, TreeEntry>): Promise<void> {
-    for (const name of await readdir(join(this.directory, prefix))) {
+    for (const name of await namesIn(join(this.directory, prefix))) {
       this.input.signal?.throwIfAborted();
       const path = prefix === '' ? name : `${prefix}/${name}`;
       const entry = expected.get(path);
@@ -96,8 +105,8 @@ class Comparison {
         continue;
       }
       if (!(await this.isAsSigned(entry))) this.note(this.changed, path);
-      const below =
-        entry.type === 'directory' && lstatSync(join(this.directory, path)).isDirectory();
+      const now = lstatSync(join(this.directory, path), { throwIfNoEntry: false });
+      const below = entry.type === 'directory' && now?.isDirectory();
       if (below) await this.directoryAt(path, expected);
     }
   }
@@ -120,7 +129,8 @@ class Comparison {
 
   private async hasContent(path: string, entry: FileEntry): Promise<boolean> {
     if (this.input.depth === 'attributes') return true;
-    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    const file = await openedOrGone(path);
+    if (!file) return false;
     try {
       const hash = createHash('sha256');
       const buffer = Buffer.allocUnsafe(pieceBytes);
@@ -151,6 +161,24 @@ class Comparison {
     if (list.length < listedPaths) list.push(path);
   }
 }
+
+/** What goes away while it is looked at is missing. */
+async function namesIn(directory: string): Promise<string[]> {
+  return readdir(directory).catch(orGone([]));
+}
+
+function openedOrGone(path: string): Promise<FileHandle | undefined> {
+  return open(path, constants.O_RDONLY | constants.O_NOFOLLOW).catch(orGone(undefined));
+}
+
+const orGone =
+  <T>(instead: T) =>
+  (error: NodeJS.ErrnoException): T => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR' || error.code === 'ELOOP') {
+      return instead;
+    }
+    throw error;
+  };
 
 function hasAttributes(entry: FileEntry, stats: Stats): boolean {
   const mode = stats.mode & 0o7777;

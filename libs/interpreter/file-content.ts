@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { FileEntry } from '#libs/content-store/manifest.js';
 import { Compression, PatchEncoding } from '#libs/contracts/index.js';
 import { WrongContent } from './errors.js';
+import { operatedContent } from './operated-content.js';
 import { literalBytes } from './patch-operations.js';
 import type { Origin } from './planned-tree.js';
 import type { ContentSource, InterpreterPorts } from './ports.js';
@@ -82,36 +83,16 @@ async function* slicePieces(
   else yield* source.stream(data, sizeBytes);
 }
 
-async function* operated(origin: PatchOrigin, { base, data }: ContentContext) {
-  const literals = literalBytes(origin.encoding, origin.operations);
-  const source =
-    origin.data && literals > 0n ? data.stream(origin.data, Number(literals)) : nothing();
-  const reader = new PieceReader(source);
-  try {
-    for (const { copyOffset, copyLength, literalLength } of origin.operations) {
-      const copied = base.range(origin.base, Number(copyOffset), Number(copyLength));
-      if (origin.encoding === PatchEncoding.DIFFERENCE) yield* changed(copied, reader);
-      else yield* copied;
-      yield* reader.take(Number(literalLength));
-    }
-  } finally {
-    await reader.close();
-  }
-}
-
-/** Bytes of the base, each changed by what the difference says. */
-async function* changed(copied: Iterable<Uint8Array>, differences: PieceReader) {
-  for (const piece of copied) {
-    let at = 0;
-    for await (const difference of differences.take(piece.length)) {
-      const result = new Uint8Array(difference.length);
-      for (let i = 0; i < result.length; i++) {
-        result[i] = (piece[at + i] as number) + (difference[i] as number);
-      }
-      yield result;
-      at += difference.length;
-    }
-  }
+function operated(origin: PatchOrigin, { base, data }: ContentContext) {
+  const { encoding, operations, base: file } = origin;
+  const bytes = literalBytes(encoding, operations);
+  const source = origin.data && bytes > 0n ? data.stream(origin.data, Number(bytes)) : nothing();
+  const patchBase = {
+    sizeBytes: file.sizeBytes,
+    all: () => base.read(file),
+    range: (offset: number, length: number) => base.range(file, offset, length),
+  };
+  return operatedContent(operations, patchBase, source, encoding === PatchEncoding.DIFFERENCE);
 }
 
 /** Segment by segment, so that a large file never is in memory as a whole. */
@@ -144,35 +125,6 @@ async function decoded(entry: FileEntry, origin: PatchOrigin, context: ContentCo
   const frame = { ...origin.data, compression: Compression.NONE };
   const bytes = await context.data.read(frame, Number(frame.length));
   return context.decodePatch(bytes, context.base.read(origin.base), entry.sizeBytes);
-}
-
-/** Takes given numbers of bytes from pieces of any size. */
-class PieceReader {
-  private readonly pieces: AsyncIterator<Uint8Array>;
-  private rest: Uint8Array = new Uint8Array();
-
-  constructor(source: AsyncIterable<Uint8Array>) {
-    this.pieces = source[Symbol.asyncIterator]();
-  }
-
-  /** Fewer bytes when the source ends; the file's size tells then. */
-  async *take(length: number): AsyncGenerator<Uint8Array> {
-    for (let left = length; left > 0; ) {
-      if (this.rest.length === 0) {
-        const next = await this.pieces.next();
-        if (next.done) return;
-        this.rest = next.value;
-      }
-      const piece = this.rest.subarray(0, left);
-      this.rest = this.rest.subarray(piece.length);
-      left -= piece.length;
-      if (piece.length > 0) yield piece;
-    }
-  }
-
-  async close(): Promise<void> {
-    await this.pieces.return?.();
-  }
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}

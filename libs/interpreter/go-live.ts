@@ -10,6 +10,8 @@ import { type Switched, type SwitchInput, switchTo } from './switch.js';
 export interface GoLiveInput extends SiteLocation {
   readonly sequence: number;
   readonly sitePolicy?: Partial<SitePolicy>;
+  /** As in `SwitchInput`: hooks that come before the switch come before this. */
+  readonly due?: () => Promise<void>;
 }
 
 /**
@@ -25,7 +27,8 @@ export async function goLive(input: GoLiveInput, ports: InterpreterPorts): Promi
   if (!before.prepared.has(sequence)) throw new UnknownVersion(input.site, `version ${sequence}`);
   const checks = new Checks(input, policy, ports);
   if (before.live !== sequence) await checks.before();
-  const switched = await switchTo(switchInput(input, sequence, policy), ports);
+  const order = { ...switchInput(input, sequence, policy), due: input.due };
+  const switched = await switchTo(order, ports);
   if (readSite(layout).lastSwitch?.confirmed) return switched;
   await confirm(layout, checks, { ...input, policy, backup: before.backup }, ports);
   return switched;

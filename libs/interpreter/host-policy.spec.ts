@@ -43,6 +43,8 @@ describe('the host policy', () => {
     ['a probe of a file', site({ probe: { url: 'file:///etc/passwd' } })],
     ['a negative number of versions', site({ keptVersions: -1 })],
     ['an unknown way to keep versions', site({ versions: 'locked' })],
+    ['an unknown way to take drift', site({ drift: 'panic' })],
+    ['a scrub that never pauses', '{"scrub": {"contentEveryMs": -1}}'],
   ])('is refused with %s', (_, text) => {
     expect(() => parseHostPolicy(text)).toThrow(expect.objectContaining({ name: 'BadHostPolicy' }));
   });
@@ -54,6 +56,13 @@ describe('the host policy', () => {
       probe: { url: 'http://127.0.0.1:8080/health', timeoutMs: 10_000 },
       afterSwitch: ['restart'],
     });
+  });
+
+  it('says how live trees are compared with what was signed', () => {
+    const text = '{"scrub": {"contentEveryMs": 5}, "sites": {"*": {"drift": "repair"}}}';
+    const policy = parseHostPolicy(text);
+    expect(policy.scrub).toEqual({ attributesEveryMs: 3_600_000, contentEveryMs: 5 });
+    expect(policy.policyOf('www').drift).toBe('repair');
   });
 
   it('allows nothing when there is no file, and is read when there is one', () => {

@@ -4,8 +4,22 @@ import type { Hook, Probe, SitePolicy } from './site-policy.js';
 
 /** What this host's administrator allows and wants, by site. `*` holds for every site. */
 export interface HostPolicy {
+  readonly scrub: ScrubSchedule;
   policyOf(site: string): Partial<SitePolicy>;
 }
+
+/** How often live trees are compared with what was signed. */
+export interface ScrubSchedule {
+  /** Names, types, sizes, modes and times. */
+  readonly attributesEveryMs: number;
+  /** Within this every byte of every live tree is read once, at an even rate. */
+  readonly contentEveryMs: number;
+}
+
+export const defaultScrub: ScrubSchedule = {
+  attributesEveryMs: 3_600_000,
+  contentEveryMs: 86_400_000,
+};
 
 /** Thrown for a host policy that is not as it should be. */
 export class BadHostPolicy extends DomainError {
@@ -26,19 +40,22 @@ const siteFields = new Set([
   'beforeSwitch',
   'afterSwitch',
   'probe',
+  'drift',
 ]);
+const scrubFields = ['attributesEveryMs', 'contentEveryMs'] as const;
+const longestScrubMs = 31 * 86_400_000;
 
 /** Allows no hook and changes nothing. */
-export const noHostPolicy: HostPolicy = { policyOf: () => ({}) };
+export const noHostPolicy: HostPolicy = { scrub: defaultScrub, policyOf: () => ({}) };
 
 /**
  * Reads the text of `host.json`: `{"hooks": {NAME: {"command": [PROGRAM, ...], "timeoutMs"}},
- * "sites": {NAME or "*": {...}}}`.
+ * "sites": {NAME or "*": {...}}, "scrub": {"attributesEveryMs", "contentEveryMs"}}`.
  * @throws BadHostPolicy
  */
 export function parseHostPolicy(text: string): HostPolicy {
   const root = objectOf(parse(text), 'the file');
-  onlyFields(root, new Set(['hooks', 'sites']), 'the file');
+  onlyFields(root, new Set(['hooks', 'sites', 'scrub']), 'the file');
   const hooks = Object.fromEntries(
     Object.entries(objectOf(root.hooks ?? {}, 'hooks')).map(([name, value]) => [
       name,
@@ -52,7 +69,8 @@ export function parseHostPolicy(text: string): HostPolicy {
     ]),
   );
   const general = sites.get('*');
-  return { policyOf: (site) => ({ hooks, ...general, ...sites.get(site) }) };
+  const scrub = scrubOf(root.scrub ?? {});
+  return { scrub, policyOf: (site) => ({ hooks, ...general, ...sites.get(site) }) };
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -61,7 +79,7 @@ function siteOf(value: unknown, hooks: object, where: string): Partial<SitePolic
   const fields = objectOf(value, where);
   onlyFields(fields, siteFields, where);
   const policy: { -readonly [K in keyof SitePolicy]?: SitePolicy[K] } = {};
-  const { writable, versions, keptVersions, liveDirectory, probe } = fields;
+  const { writable, versions, keptVersions, liveDirectory, probe, drift } = fields;
   if (writable !== undefined) policy.writable = textsOf(writable, `${where}: writable`);
   for (const when of ['beforeSwitch', 'afterSwitch'] as const) {
     if (fields[when] === undefined) continue;
@@ -76,6 +94,12 @@ function siteOf(value: unknown, hooks: object, where: string): Partial<SitePolic
     }
     policy.versions = versions;
   }
+  if (drift !== undefined) {
+    if (drift !== 'report' && drift !== 'repair' && drift !== 'ignore') {
+      throw new BadHostPolicy(`${where}: drift is report, repair or ignore`);
+    }
+    policy.drift = drift;
+  }
   if (keptVersions !== undefined) {
     policy.keptVersions = numberOf(keptVersions, 1000, `${where}: keptVersions`);
   }
@@ -84,6 +108,15 @@ function siteOf(value: unknown, hooks: object, where: string): Partial<SitePolic
   }
   if (probe !== undefined) policy.probe = probeOf(probe, `${where}: probe`);
   return policy;
+}
+
+function scrubOf(value: unknown): ScrubSchedule {
+  const fields = objectOf(value, 'scrub');
+  onlyFields(fields, new Set(scrubFields), 'scrub');
+  const given = scrubFields
+    .filter((name) => fields[name] !== undefined)
+    .map((name) => [name, numberOf(fields[name], longestScrubMs, `scrub: ${name}`)]);
+  return { ...defaultScrub, ...Object.fromEntries(given) };
 }
 
 function hookOf(value: unknown, where: string): Hook {

@@ -5,6 +5,7 @@ export type JournalState =
   | 'SWITCHING'
   | 'SWITCHED'
   | 'CONFIRMED'
+  | 'DAMAGED'
   | 'FAILED';
 
 /** A real directory that a switch put a tree into; the inode number tells which tree it is. */
@@ -25,7 +26,9 @@ export interface JournalRecord {
   readonly directory?: PlacedDirectory;
   /** PREPARED: hooks that the assignment names, run once its version is live. */
   readonly hooks?: readonly string[];
-  /** FAILED: what failed, and why. A switch that was undone leaves its version prepared. */
+  /**
+   * FAILED and DAMAGED: what failed, and why. A switch that was undone leaves its version prepared.
+   */
   readonly during?: 'prepare' | 'switch' | 'checks';
   readonly reason?: string;
 }
@@ -33,6 +36,8 @@ export interface JournalRecord {
 export interface JournalSummary {
   /** Tree digests of the versions that were prepared completely, by sequence. */
   readonly prepared: ReadonlyMap<number, string>;
+  /** Versions whose files are not what was signed any more: nothing is made from them. */
+  readonly damaged: ReadonlySet<number>;
   /** Names of the hooks that versions brought along, by sequence. */
   readonly hooks: ReadonlyMap<number, readonly string[]>;
   /** The last switch that was begun and not undone. */
@@ -49,6 +54,7 @@ const states: ReadonlySet<unknown> = new Set<JournalState>([
   'SWITCHING',
   'SWITCHED',
   'CONFIRMED',
+  'DAMAGED',
   'FAILED',
 ]);
 
@@ -66,6 +72,7 @@ export function decodeJournal(text: string): { records: JournalRecord[]; torn: b
 export function summarize(records: readonly JournalRecord[]): JournalSummary {
   const prepared = new Map<number, string>();
   const hooks = new Map<number, readonly string[]>();
+  const damaged = new Set<number>();
   let lastSwitch: JournalSummary['lastSwitch'];
   let doneBefore: JournalSummary['lastSwitch'];
   let highestSwitched = 0;
@@ -74,6 +81,11 @@ export function summarize(records: readonly JournalRecord[]): JournalSummary {
     if (state === 'PREPARED') {
       prepared.set(sequence, record.treeDigest);
       hooks.set(sequence, record.hooks ?? []);
+      damaged.delete(sequence);
+    }
+    if (state === 'DAMAGED') {
+      prepared.delete(sequence);
+      damaged.add(sequence);
     }
     if (state === 'PREPARING') prepared.delete(sequence);
     if (state === 'FAILED' && record.during === 'prepare') prepared.delete(sequence);
@@ -89,7 +101,7 @@ export function summarize(records: readonly JournalRecord[]): JournalSummary {
       doneBefore = lastSwitch;
     }
   }
-  return { prepared, hooks, lastSwitch, doneBefore, highestSwitched };
+  return { prepared, damaged, hooks, lastSwitch, doneBefore, highestSwitched };
 }
 
 /**
@@ -100,11 +112,12 @@ export function condense(
   records: readonly JournalRecord[],
   onDisk: ReadonlySet<number>,
 ): JournalRecord[] {
-  const { prepared, lastSwitch, highestSwitched } = summarize(records);
+  const { prepared, damaged, lastSwitch, highestSwitched } = summarize(records);
   const last = new Map(records.map((record) => [`${record.state} ${record.sequence}`, record]));
   const kept = [...prepared.keys()]
     .filter((sequence) => onDisk.has(sequence))
     .map((sequence) => last.get(`PREPARED ${sequence}`));
+  kept.push(...[...damaged].map((sequence) => last.get(`DAMAGED ${sequence}`)));
   kept.push(last.get(`SWITCHED ${highestSwitched}`));
   if (lastSwitch?.sequence !== highestSwitched)
     kept.push(last.get(`SWITCHED ${lastSwitch?.sequence}`));

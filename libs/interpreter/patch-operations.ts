@@ -1,17 +1,24 @@
+import { create } from '@bufbuild/protobuf';
 import {
   Compression,
   PatchEncoding,
   type PatchFile,
   type PatchOperation,
+  PatchOperationSchema,
 } from '#libs/contracts/index.js';
 import type { IllegalReason } from './errors.js';
+
+/** What a patch says of itself, its operations spelled out. */
+type PatchForm = Pick<PatchFile, 'encoding' | 'sizeBytes' | 'data'> & {
+  readonly operations: readonly PatchOperation[];
+};
 
 /**
  * Why a patch cannot make a file of its declared size from a base of `baseBytes`, or undefined.
  * Looks at lengths only, so nothing is allocated for a patch that is out of bounds.
  */
 export function patchProblem(
-  patch: PatchFile,
+  patch: PatchForm,
   baseBytes: number,
   maxPatchBytes: number,
 ): IllegalReason | undefined {
@@ -33,6 +40,20 @@ export function patchProblem(
   }
 }
 
+/**
+ * The operations of a patch. A difference without any is against the beginning of the base: what
+ * both files are long is copied, what is more is new.
+ */
+export function operationsOf(
+  { encoding, operations, sizeBytes }: PatchFile,
+  baseBytes: number,
+): readonly PatchOperation[] {
+  if (encoding !== PatchEncoding.DIFFERENCE || operations.length > 0) return operations;
+  const copyLength = sizeBytes < BigInt(baseBytes) ? sizeBytes : BigInt(baseBytes);
+  const literalLength = sizeBytes - copyLength;
+  return [create(PatchOperationSchema, { copyLength, literalLength })];
+}
+
 /** Bytes that a patch of operations takes from its data slice, when that is decompressed. */
 export function literalBytes(
   encoding: PatchEncoding,
@@ -45,7 +66,7 @@ export function literalBytes(
   );
 }
 
-function operationsProblem(patch: PatchFile, baseBytes: bigint): IllegalReason | undefined {
+function operationsProblem(patch: PatchForm, baseBytes: bigint): IllegalReason | undefined {
   let total = 0n;
   for (const { copyOffset, copyLength, literalLength, resultLength } of patch.operations) {
     if (copyOffset < 0n || copyLength < 0n || literalLength < 0n) return 'bad-patch';
@@ -65,7 +86,7 @@ function operationsProblem(patch: PatchFile, baseBytes: bigint): IllegalReason |
 
 /** A segment is decoded in memory: its result, its part of the base and its frame. */
 function segmentsProblem(
-  patch: PatchFile,
+  patch: PatchForm,
   baseBytes: bigint,
   limit: bigint,
 ): IllegalReason | undefined {

@@ -1,5 +1,7 @@
 import type { IllegalReason } from './errors.js';
 
+export { foldPath } from '#libs/content-store/fold-path.js';
+
 /** Longest name of one component in bytes, as on every usual POSIX file system. */
 export const maxComponentBytes = 255;
 /** Longest path or link target in bytes, without the terminating zero. */
@@ -47,11 +49,6 @@ export function pointsOutside(path: string, target: string): boolean {
 /** The directory that `path` is in; empty: the tree's root. */
 export function parentOf(path: string): string {
   return path.slice(0, Math.max(0, path.lastIndexOf('/')));
-}
-
-/** Equal for paths that a file system without case or with normalisation takes for one. */
-export function foldPath(path: string): string {
-  return path.normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC');
 }
 
 /** A lone surrogate becomes U+FFFD on disk, so two such paths would be one file. */

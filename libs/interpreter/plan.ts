@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { AssignmentRefused } from '#libs/assignment/errors.js';
 import type { TreeEntry } from '#libs/content-store/manifest.js';
 import {
-  comparePaths,
   type FileEntry,
   type Manifest,
+  sortByPath,
   treeDigest,
 } from '#libs/content-store/manifest.js';
 import type { Command } from '#libs/contracts/index.js';
@@ -104,7 +104,7 @@ function play(
 }
 
 function finish(player: CommandPlayer, caps: DeclaredCaps): Plan {
-  const result = inOrder(player.tree.entries);
+  const result = sortByPath([...player.tree.entries.values()]);
   const expected = Buffer.from(caps.resultTreeDigest).toString('hex');
   const actual = treeDigest(result);
   if (actual !== expected) throw new WrongResult(expected, actual);
@@ -138,12 +138,4 @@ function stepFor(entry: TreeEntry, origins: ReadonlyMap<string, Origin>): Step {
     origin.file.mode === entry.mode &&
     origin.file.mtimeMs === entry.mtimeMs;
   return shared ? { kind: 'share', entry, base: origin.file } : { kind: 'write', entry, origin };
-}
-
-function inOrder(entries: ReadonlyMap<string, TreeEntry>): Manifest {
-  const sorted = [...entries.values()];
-  // UTF-16 order is UTF-8 order as long as there are no surrogates, and far cheaper.
-  const astral = sorted.some((entry) => /[\ud800-\udfff]/.test(entry.path));
-  if (astral) return sorted.sort((a, b) => comparePaths(a.path, b.path));
-  return sorted.sort((a, b) => (a.path < b.path ? -1 : 1));
 }

@@ -69,7 +69,7 @@ function settleSwitch(layout: SiteLayout, ports: SwitchPorts): void {
 function adoptLinked(layout: SiteLayout, ports: SwitchPorts): void {
   const site = readSite(layout);
   for (const sequence of completeVersions(layout, site)) {
-    if (site.prepared.has(sequence)) continue;
+    if (site.prepared.has(sequence) || site.damaged.has(sequence)) continue;
     const manifest = readManifestFile(manifestPath(layout, sequence));
     if (!manifest) continue;
     const version = { sequence, treeDigest: treeDigest(manifest) };

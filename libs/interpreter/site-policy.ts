@@ -32,6 +32,8 @@ export interface SitePolicy {
   /** The first that fails switches back. */
   readonly afterSwitch: readonly string[];
   readonly probe?: Probe;
+  /** When the live tree is not what was signed: say so, or get it anew too, or do not look. */
+  readonly drift: 'report' | 'repair' | 'ignore';
   readonly hooks: Readonly<Record<string, Hook>>;
 }
 
@@ -41,6 +43,7 @@ export const defaultSitePolicy: SitePolicy = {
   keptVersions: defaultKeptVersions,
   beforeSwitch: [],
   afterSwitch: [],
+  drift: 'report',
   hooks: {},
 };
 

@@ -27,6 +27,8 @@ export interface SwitchInput extends SiteLocation {
   readonly liveDirectory?: string;
   /** What becomes the backup; otherwise what was live before. */
   readonly backup?: number;
+  /** Waited for once all that must be durable before the switch is: the switch is due then. */
+  readonly due?: () => Promise<void>;
 }
 
 export interface Switched {
@@ -39,9 +41,9 @@ export interface Switched {
 }
 
 /**
- * Makes a prepared version live: readers see the old one or the new one, never neither. Runs
- * without a pause up to the end, so that nothing can remove the version meanwhile. A repetition
- * changes nothing.
+ * Makes a prepared version live: readers see the old one or the new one, never neither. The
+ * switch is one rename, of a link or of directories; what it needs is journalled before. A
+ * repetition changes nothing. Switches of one site must not overlap.
  * @throws UnknownVersion, DiskFull, QuotaExceeded, ReadOnlyDisk, DiskFailure
  */
 export async function switchTo(input: SwitchInput, ports: SwitchPorts): Promise<Switched> {
@@ -49,8 +51,9 @@ export async function switchTo(input: SwitchInput, ports: SwitchPorts): Promise<
     const layout = openSite(input);
     await stageMissing(layout, input, ports);
     mendJournal(layout);
-    const done = switchVersion(layout, input, ports);
-    return { ...done, cleanup: cleanUp(layout, input) };
+    const pending = beginSwitch(layout, input, ports);
+    if (pending.waits) await input.due?.();
+    return { ...pending.complete(), cleanup: cleanUp(layout, input) };
   } catch (error) {
     throw namedDiskError(error);
   }
@@ -66,7 +69,14 @@ export async function rollback(
   return switchTo({ ...input, sequence: backup }, ports);
 }
 
-function switchVersion(layout: SiteLayout, input: SwitchInput, ports: SwitchPorts) {
+/** A switch of which nothing is missing but the switch. */
+interface PendingSwitch {
+  /** False when the version is live already. */
+  readonly waits: boolean;
+  complete(): Omit<Switched, 'cleanup'>;
+}
+
+function beginSwitch(layout: SiteLayout, input: SwitchInput, ports: SwitchPorts): PendingSwitch {
   const { sequence, liveDirectory } = input;
   const { prepared, live, lastSwitch, doneBefore } = readSite(layout);
   const treeDigest = prepared.get(sequence);
@@ -76,8 +86,9 @@ function switchVersion(layout: SiteLayout, input: SwitchInput, ports: SwitchPort
   const version = { sequence, treeDigest };
   const isLive = live === sequence;
   if (isLive && lastSwitch?.sequence === sequence) {
-    if (lastSwitch.done) return { ...version, switchedAtMs: lastSwitch.timeMs };
-    return finishSwitch(layout, version, { ...lastSwitch, ports });
+    const done = { ...version, switchedAtMs: lastSwitch.timeMs };
+    const finish = () => finishSwitch(layout, version, { ...lastSwitch, ports });
+    return { waits: false, complete: lastSwitch.done ? () => done : finish };
   }
   const from = isLive ? undefined : live;
   const timeMs = ports.clock.nowMs();
@@ -86,9 +97,14 @@ function switchVersion(layout: SiteLayout, input: SwitchInput, ports: SwitchPort
     : undefined;
   appendRecord(layout.journal, { state: 'SWITCHING', ...version, timeMs, from, directory });
   ports.failpoint?.('switching-journaled');
-  if (directory) placeDirectory(directory, sequence, doneBefore);
-  replaceLink(layout.live, sequence, () => ports.failpoint?.('live-staged'));
-  return finishSwitch(layout, version, { from: input.backup ?? from, directory, ports });
+  const link = stageLink(layout.live, sequence);
+  ports.failpoint?.('live-staged');
+  const complete = () => {
+    if (directory) placeDirectory(directory, sequence, doneBefore);
+    renameSync(link, layout.live);
+    return finishSwitch(layout, version, { from: input.backup ?? from, directory, ports });
+  };
+  return { waits: true, complete };
 }
 
 /** Goes on with a switch whose directory was exchanged when the process ended. */
@@ -135,11 +151,10 @@ export function finishSwitch(
 ) {
   const { sequence, treeDigest } = version;
   const switchedAtMs = ports.clock.nowMs();
-  syncDirectory(layout.directory);
   ports.failpoint?.('live-replaced');
   if (from !== undefined) replaceLink(layout.backup, from);
-  syncDirectory(layout.directory);
   ports.failpoint?.('backup-replaced');
+  syncDirectory(layout.directory);
   const switched = { sequence, treeDigest, directory, timeMs: switchedAtMs } as const;
   appendRecord(layout.journal, { state: 'SWITCHED', ...switched });
   ports.failpoint?.('switched-journaled');
@@ -153,10 +168,13 @@ interface SwitchEnd {
 }
 
 /** A rename over the link: at every moment there is one. */
-function replaceLink(path: string, sequence: number, staged?: () => void): void {
+function replaceLink(path: string, sequence: number): void {
+  renameSync(stageLink(path, sequence), path);
+}
+
+function stageLink(path: string, sequence: number): string {
   const next = `${path}.next`;
   rmSync(next, { force: true });
   symlinkSync(linkTarget(sequence), next);
-  staged?.();
-  renameSync(next, path);
+  return next;
 }

@@ -1,4 +1,4 @@
-import { renameSync, rmSync } from 'node:fs';
+import { existsSync, renameSync, rmSync } from 'node:fs';
 import { removeTree } from './adapters/removal.js';
 import { openSite } from './adapters/site-directory.js';
 import { completeVersions, namesOfVersions, readSite } from './adapters/site-state.js';
@@ -49,8 +49,13 @@ export async function prune(layout: SiteLayout, keptVersions: number): Promise<r
 function setAside(layout: SiteLayout, keptVersions: number): readonly number[] {
   const site = readSite(layout);
   const complete = completeVersions(layout, site);
-  const kept = new Set([...complete.slice(-keptVersions), site.live, site.backup]);
-  const outdated = complete.filter((sequence) => !kept.has(sequence));
+  // A switch that waits until it is due, too.
+  const next = site.lastSwitch?.sequence;
+  const kept = new Set([...complete.slice(-keptVersions), site.live, site.backup, next]);
+  const damaged = [...site.damaged].filter((sequence) => existsSync(versionPath(layout, sequence)));
+  const outdated = [...new Set([...complete, ...damaged])].filter(
+    (sequence) => !kept.has(sequence),
+  );
   for (const sequence of outdated) {
     renameSync(versionPath(layout, sequence), removingPath(layout, sequence));
     rmSync(manifestPath(layout, sequence), { force: true });

@@ -4,7 +4,6 @@ import {
   copyFileSync,
   existsSync,
   fstatSync,
-  linkSync,
   lstatSync,
   openSync,
   readSync,
@@ -12,6 +11,7 @@ import {
   type Stats,
 } from 'node:fs';
 import type { FileEntry } from '#libs/content-store/manifest.js';
+import { linkAt, type StatusAt, statusAt } from '#libs/native/linkat.js';
 import { DamagedBase } from '../errors.js';
 import { ConfinedTree } from './confined-tree.js';
 import { setStatus } from './new-file.js';
@@ -33,21 +33,23 @@ export class BaseTree {
   }
 
   /**
-   * Gives `path` the base file's content, mode and time without copying: by a reflink where the
-   * file system can, else by a hard link. False: it must be copied.
+   * Gives `path` of `target` the base file's content, mode and time without copying: by a reflink
+   * where the file system can, else by a hard link. False: it must be copied.
    * @param mode that the new file must have
    * @throws DamagedBase when the base file is not what its manifest says
    */
-  share(file: FileEntry, path: string, mode: number): boolean {
-    const source = this.tree.entry(file.path);
+  share(file: FileEntry, target: ConfinedTree, path: string, mode: number): boolean {
     if (this.way !== 'link') {
-      if (this.reflink(file, source, path, mode)) return true;
+      const source = this.tree.entry(file.path);
+      const copy = target.entry(path);
+      if (this.reflink(file, source, copy, mode)) return true;
       // One attempt tells for the whole version.
-      rmSync(path, { force: true });
+      rmSync(copy, { force: true });
       this.way = 'link';
     }
+    const place = target.place(path);
     try {
-      linkSync(source, path);
+      linkAt(this.tree.place(file.path), place);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT') throw new DamagedBase(file.path, 'it is gone', { cause: error });
@@ -55,10 +57,10 @@ export class BaseTree {
       throw error;
     }
     // What was linked is looked at, not what had the name before.
-    const stats = lstatSync(path);
-    check(file, stats);
-    if ((stats.mode & 0o7777) === mode) return true;
-    rmSync(path);
+    const status = statusAt(place);
+    check(file, status);
+    if (status.mode === mode) return true;
+    rmSync(target.entry(path));
     return false;
   }
 
@@ -78,7 +80,7 @@ export class BaseTree {
     const fd = this.open(file);
     try {
       const stats = fstatSync(fd);
-      if (!stats.isFile() || stats.size !== file.sizeBytes) check(file, stats);
+      if (!stats.isFile() || stats.size !== file.sizeBytes) check(file, statusOf(stats));
       const buffer = Buffer.allocUnsafe(Math.min(length, chunkBytes));
       for (let done = 0; done < length; ) {
         const wanted = Math.min(buffer.length, length - done);
@@ -115,21 +117,31 @@ export class BaseTree {
       return false;
     }
     this.way = 'reflink';
-    check(file, lstatSync(source));
+    check(file, statusOf(lstatSync(source)));
     setStatus(path, mode, file.mtimeMs);
     return true;
   }
 }
 
-function check(file: FileEntry, stats: Stats): void {
+function check(file: FileEntry, status: StatusAt): void {
   const { sizeBytes, mtimeMs } = file;
-  if (!stats.isFile()) throw new DamagedBase(file.path, 'it is no file');
-  if (stats.size !== sizeBytes) throw new DamagedBase(file.path, `it has ${stats.size} bytes`);
-  const mode = stats.mode & 0o7777;
-  const signedModes = [file.mode, readOnlyMode(file.mode)];
-  if (!signedModes.includes(mode)) throw new DamagedBase(file.path, 'it has another mode');
-  if (Math.round(stats.mtimeMs) !== mtimeMs) throw new DamagedBase(file.path, 'it was changed');
+  if (!status.isFile) throw new DamagedBase(file.path, 'it is no file');
+  if (status.sizeBytes !== sizeBytes) {
+    throw new DamagedBase(file.path, `it has ${status.sizeBytes} bytes`);
+  }
+  const { mode } = status;
+  if (mode !== file.mode && mode !== readOnlyMode(file.mode)) {
+    throw new DamagedBase(file.path, 'it has another mode');
+  }
+  if (Math.round(status.mtimeMs) !== mtimeMs) throw new DamagedBase(file.path, 'it was changed');
 }
+
+const statusOf = (stats: Stats): StatusAt => ({
+  isFile: stats.isFile(),
+  mode: stats.mode & 0o7777,
+  sizeBytes: stats.size,
+  mtimeMs: stats.mtimeMs,
+});
 
 /** What a version keeps of a mode where nobody may write into versions. */
 export const readOnlyMode = (mode: number): number => mode & 0o555;

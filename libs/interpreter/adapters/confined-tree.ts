@@ -1,5 +1,6 @@
 import { closeSync, constants, existsSync, fstatSync, lstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import type { NameAt } from '#libs/native/linkat.js';
 import { hasOpenat2, openBeneath } from '#libs/native/openat2.js';
 import { UnsafeDirectory } from '../errors.js';
 import { parentOf } from '../paths.js';
@@ -43,11 +44,17 @@ export class ConfinedTree {
    * @throws UnsafeDirectory when a directory on the way is a link or on another file system
    */
   entry(path: string): string {
+    return this.place(path).path;
+  }
+
+  /** The same for calls that take an open directory. @throws as `entry` */
+  place(path: string): NameAt {
     const parent = parentOf(path);
-    const handle = this.handle(parent);
-    if (this.way === 'paths') return join(this.directory, path);
+    const directory = this.handle(parent);
     const name = parent === '' ? path : path.slice(parent.length + 1);
-    return `${handleDirectory}/${handle}/${name}`;
+    const isPlain = this.way === 'paths';
+    const place = isPlain ? join(this.directory, path) : `${handleDirectory}/${directory}/${name}`;
+    return { directory, name, path: place };
   }
 
   /** The open handle of a directory of the tree; valid until the next call. */

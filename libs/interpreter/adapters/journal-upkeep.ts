@@ -4,7 +4,7 @@ import { replaceJournal } from './journal-file.js';
 import { completeVersions, readSite } from './site-state.js';
 
 /** Lines after which the journal is condensed. */
-const longJournal = 1000;
+const longJournal = 100;
 
 /** Removes an incomplete line, and what says nothing any more from a long journal. */
 export function mendJournal(layout: SiteLayout): void {

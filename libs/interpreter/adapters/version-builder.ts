@@ -96,7 +96,7 @@ class VersionBuilder {
   private shared(step: FileStep): boolean {
     const { path } = step.entry;
     if (step.kind !== 'share' || this.sources.isWritable(path)) return false;
-    return this.base.share(step.base, this.tree.entry(path), this.modeOnDisk(step.entry));
+    return this.base.share(step.base, this.tree, path, this.modeOnDisk(step.entry));
   }
 
   private async write(step: FileStep, content: Pieces | Promise<Pieces>): Promise<void> {
