@@ -1,40 +1,38 @@
 import { join } from 'node:path';
-import { create } from '@bufbuild/protobuf';
 import { systemClock, systemRandom } from '#libs/clock/adapters/system-clock.js';
 import {
-  ControlMessageSchema,
   type EnrolReply,
-  type IngressKind,
-  type IngressReport,
-  type LiveVersion,
   type Notification,
   type SessionAnnouncement,
 } from '#libs/contracts/index.js';
 import type { SegmentMember } from '#libs/election/segment.js';
 import { SegmentRuntime } from '#libs/election/segment-runtime.js';
 import { fastTimings, standardTimings } from '#libs/election/timings.js';
+import { readHostPolicy } from '#libs/interpreter/adapters/host-policy-file.js';
 import { agentKeysIn } from '#libs/keys/adapters/file-keys.js';
-import type { SigningKey } from '#libs/keys/ed25519.js';
 import type { TrustRoot } from '#libs/keys/key-provider.js';
 import type { SessionOutcome } from '#libs/multicast/session.js';
+import { linkGate } from '#libs/tree/adapters/host-link.js';
 import { capacityMeter } from './adapters/capacity.js';
 import { ClockOffset } from './adapters/clock-offset.js';
 import { ContainerPuller } from './adapters/container-puller.js';
 import { ContainerSpool } from './adapters/container-spool.js';
-import { ControlLink } from './adapters/control-link.js';
-import { askAgain, controlPortOf, enrolAgent } from './adapters/enrolment.js';
+import { ControlDesk } from './adapters/control-desk.js';
+import { controlPortOf } from './adapters/enrolment.js';
 import { ExecutorThread } from './adapters/executor-thread.js';
+import { FleetAccess } from './adapters/fleet-access.js';
 import { type AgentHttp, startAgentHttp } from './adapters/http-server.js';
-import { publishReport } from './adapters/publish-report.js';
-import { ReportSpool } from './adapters/report-spool.js';
 import { SegmentKeys } from './adapters/segment-keys.js';
 import { SegmentTransport } from './adapters/segment-transport.js';
+import { signedTreeOf } from './adapters/signed-tree.js';
+import { tellLeader } from './adapters/tell-leader.js';
+import { messageOf } from './app/announcements.js';
 import { Leader } from './app/leader.js';
 import { Member } from './app/member.js';
 import { Presence } from './app/presence.js';
 import { SegmentPlace } from './app/segment-place.js';
 import { SegmentStatistics } from './app/segment-statistics.js';
-import { serviceHealth } from './app/service-health.js';
+import { Standing } from './app/standing.js';
 import type { AgentConfig } from './config.js';
 
 type Log = (line: string) => void;
@@ -47,54 +45,49 @@ export interface RunningAgent {
 
 /** Enrols, joins the segment, and serves as member and, when elected, as leader. */
 export async function startAgent(config: AgentConfig, log: Log): Promise<RunningAgent> {
-  const key = await agentKeysIn(join(config.root, 'keys')).agentKey();
-  const controlPort = config.controlPort ?? controlPortOf(key);
-  const enrolment = await enrolAgent(config, key, controlPort, systemClock, log);
-  const agent = new Agent(config, key, enrolment, log);
-  await agent.start();
-  return agent;
+  return new Agent(config, await FleetAccess.enrol(config, log), log).start();
 }
 
 /** The composition of one agent: each part is plain, this ties them together. */
 class Agent implements RunningAgent {
+  private readonly enrolment: EnrolReply;
   private readonly trust: TrustRoot;
   private readonly timings;
   private readonly segmentKeys: SegmentKeys;
   private readonly statistics: SegmentStatistics;
   private readonly clockOffset: ClockOffset;
-  private isClosing = false;
   private transport!: SegmentTransport;
   private place!: SegmentPlace;
   private http!: AgentHttp;
-  private link!: ControlLink;
+  private desk!: ControlDesk;
   private spool!: ContainerSpool;
   private executor!: ExecutorThread;
   private runtime!: SegmentRuntime;
   private member!: Member;
   private leader!: Leader;
   private presence!: Presence;
-  private liveAtStart: readonly LiveVersion[] = [];
+  private standing!: Standing;
   private puller!: ContainerPuller;
+  private readonly askAgain = () => this.access.renew(this.transport.control.unicastPort);
 
   constructor(
     private readonly config: AgentConfig,
-    private readonly key: SigningKey,
-    private readonly enrolment: EnrolReply,
+    private readonly access: FleetAccess,
     private readonly log: Log,
   ) {
-    this.clockOffset = new ClockOffset(systemClock, log);
-    this.trust = { keys: enrolment.signingKeys, threshold: enrolment.signingThreshold };
+    const { enrolment } = access;
+    this.enrolment = enrolment;
+    this.clockOffset = new ClockOffset(systemClock, access.http, log);
+    this.trust = access.trust;
     this.timings = config.timings === 'fast' ? fastTimings : standardTimings;
     this.statistics = new SegmentStatistics(config.segment);
     this.segmentKeys = new SegmentKeys({
       enrolment,
-      ask: () => askAgain(config, key, this.transport.control.unicastPort),
+      ask: this.askAgain,
       clock: systemClock,
       isLeader: () => this.runtime.isLeader,
       unknownEpochs: () => this.transport.control.dropped['unknown-epoch'],
-      onWatch: (nowMs) => {
-        if (this.runtime.isLeader) this.place.watch(nowMs);
-      },
+      onWatch: (nowMs) => this.runtime.isLeader && this.place.watch(nowMs),
       log,
     });
   }
@@ -103,29 +96,29 @@ class Agent implements RunningAgent {
     return this.http.url;
   }
 
-  async start(): Promise<void> {
+  async start(): Promise<this> {
     await this.openDisk();
     await this.openNetwork();
     this.joinSegment();
+    return this;
   }
 
   async close(): Promise<void> {
-    this.isClosing = true;
     this.segmentKeys.close();
+    this.standing.close();
     this.clockOffset.close();
     this.runtime.close();
-    await this.link.close();
+    await this.desk.close();
     await this.http.close();
     await this.transport.close();
     await this.executor.close();
+    this.access.close();
   }
 
   private async openDisk(): Promise<void> {
     const { root, node, spoolBudgetBytes } = this.config;
-    const spoolPath = join(root, 'spool');
-    const containers = join(spoolPath, 'assignments');
+    const containers = join(root, 'spool', 'assignments');
     this.spool = await ContainerSpool.open(containers, spoolBudgetBytes, systemClock);
-    const reports = await ReportSpool.open(join(spoolPath, 'reports'));
     this.executor = await ExecutorThread.start({
       root,
       node,
@@ -135,12 +128,19 @@ class Agent implements RunningAgent {
       agreementKey: await agentKeysIn(join(root, 'keys')).agreementKey(),
       onLiveChanged: () => this.presence.changed(),
     });
-    this.liveAtStart = this.executor.liveVersions();
-    this.link = new ControlLink({
-      node,
-      enrolment: this.enrolment,
-      spool: reports,
+    this.standing = new Standing({
+      root,
+      policy: readHostPolicy(join(root, 'host.json')),
       clock: systemClock,
+      executor: this.executor,
+      expected: this.enrolment.expected,
+      ask: this.askAgain,
+      onChanged: () => this.presence.changed(),
+      log: this.log,
+    });
+    this.desk = await ControlDesk.open({
+      config: this.config,
+      access: this.access,
       onNotification: (notification) => this.leader.notified(notification),
       segmentStatus: () =>
         this.statistics.status(this.runtime.leader, this.runtime.members, this.transport.facts()),
@@ -153,44 +153,46 @@ class Agent implements RunningAgent {
     this.http = await startAgentHttp({
       host: this.config.httpHost,
       port: this.config.httpPort,
+      tls: this.access.tls,
+      publicUrl: this.config.publicUrl,
       spool: this.spool,
+      uplink: linkGate(this.config.uplink, systemClock, this.config.cpuShare),
       trust: this.trust,
       segment: this.config.segment,
       onNotification: (notification) => this.leader.notified(notification),
       time: () => this.clockOffset.now(),
-      health: () =>
-        serviceHealth(this.enrolment.expected, this.executor.liveVersions(), this.liveAtStart),
+      health: () => this.standing.health(),
       onServedToMember: (digest, bytes) => {
         this.statistics.servedByUnicast(bytes);
         this.leader.servedToMember(digest, bytes);
       },
     });
-    this.puller = new ContainerPuller(this.spool, this.trust, systemClock);
+    this.access.onRenewed((identity) => this.http.identify(identity));
+    const downlink = linkGate(this.config.downlink, systemClock);
+    const { http } = this.access;
+    this.puller = new ContainerPuller(this.spool, this.trust, systemClock, http, downlink);
     this.presence = new Presence({
+      clock: systemClock,
       config: this.config,
       httpUrl: this.http.url,
-      capacity: capacityMeter(this.config.root, systemClock),
-      executor: this.executor,
+      capacity: capacityMeter(this.config.root, systemClock, () => this.http.connections()),
+      executor: this.standing,
       onChanged: () => this.runtime.describeChanged(),
     });
   }
 
   private async openSegment(): Promise<void> {
-    const { config, enrolment, key } = this;
+    const { config, enrolment } = this;
+    const { key } = this.access;
     const controlPort = config.controlPort ?? controlPortOf(key);
     const segmentKey = this.segmentKeys.ring;
-    this.transport = await SegmentTransport.open({
-      config,
-      enrolment,
-      key,
-      segmentKey,
-      controlPort,
-    });
+    const options = { config, enrolment, key, segmentKey, controlPort };
+    this.transport = await SegmentTransport.open(options);
     const { control } = this.transport;
     // The port is taken by somebody else: peers must know the other one.
     if (control.unicastPort !== controlPort) await this.segmentKeys.refresh();
-    const home = { address: enrolment.controlAddress, port: enrolment.controlPort };
-    this.place = new SegmentPlace(control, home, this.log, systemClock.nowMs());
+    const { controlAddress: address, controlPort: port } = enrolment;
+    this.place = new SegmentPlace(control, { address, port }, this.log, systemClock.nowMs());
     control.onMessage(({ message: { message } }) => {
       if (message.case === 'missingFrames') this.statistics.missing(message.value);
     });
@@ -205,12 +207,14 @@ class Agent implements RunningAgent {
       puller: this.puller,
       clock: systemClock,
       report: (report) => this.runtime.report(report),
+      onLate: (site) => this.standing.isLate(site),
       log: this.log,
     });
     this.leader = this.makeLeader();
     this.transport.receive(this.config.node, this.member, this.spool, this.trust);
     this.runtime.start();
     this.segmentKeys.start();
+    this.standing.start();
   }
 
   private makeRuntime(): SegmentRuntime {
@@ -235,15 +239,16 @@ class Agent implements RunningAgent {
         this.log(`two living agents call themselves ${name} and have its key: was a host cloned?`),
       onLeaderChanged: (leader, isMe) => {
         this.statistics.leaderChanged(leader?.node, systemClock.nowMs());
+        this.standing.leaderIs(leader !== undefined);
         this.log(leader ? `${leader.node} leads ${segment} (term ${leader.term})` : 'no leader');
-        const timeUrl = isMe ? `${this.config.controlUrl}/api/v1/time` : `${leader?.httpUrl}/time`;
+        const timeUrl = isMe ? `${this.access.gatewayUrl}/api/v1/time` : `${leader?.httpUrl}/time`;
         if (leader) this.clockOffset.follow(timeUrl);
-        if (isMe) void this.link.connect().catch((error) => this.log(String(error)));
-        else void this.link.close();
+        if (isMe) this.desk.lead();
+        else void this.desk.rest();
       },
       onMembersChanged: (members, reason) => {
         const report = this.presence.segmentReport(this.runtime.leader, members, reason);
-        if (report) void this.publish('segment', report, '');
+        if (report) void this.desk.publish('segment', report, '');
       },
       onLateReport: (report) => this.leader.lateReport(report),
     });
@@ -257,19 +262,18 @@ class Agent implements RunningAgent {
       clock: systemClock,
       httpUrl: this.http.url,
       runtime: this.runtime,
-      link: this.link,
+      link: this.desk.link,
       puller: this.puller,
       memberGraceMs: this.timings.registration.expiryMs,
       multicast: (notification, path, members, onAnnouncement) =>
         this.sendToMembers(notification, path, members, onAnnouncement),
       hearsMulticast: (name) => this.transport.hearsMulticast(name),
-      announce: (value) => {
-        const message = { case: 'sessionAnnouncement' as const, value };
-        this.transport.control.broadcast(create(ControlMessageSchema, { message }));
-      },
+      announce: (value) => this.transport.control.broadcast(messageOf(value)),
+      tell: (url, signed, traceparent) => tellLeader(this.access.http, url, signed, traceparent),
+      signedTree: (path) => signedTreeOf(path, this.trust),
       executeHere: (assignmentId, path) =>
         void this.member.executeAndReport(assignmentId, path, false),
-      publish: (kind, report, traceparent) => this.publish(kind, report, traceparent),
+      publish: (kind, report, traceparent) => this.desk.publish(kind, report, traceparent),
       log: this.log,
     });
   }
@@ -287,12 +291,5 @@ class Agent implements RunningAgent {
     });
     statistics.sessionEnded(notification.containerDigest, outcome);
     return outcome;
-  }
-
-  /** An agent that ends cuts its collections short: what they give is no report. */
-  private async publish(kind: IngressKind, report: IngressReport['report'], traceparent: string) {
-    if (this.isClosing) return;
-    const { node } = this.config;
-    await publishReport(this.link, { node, key: this.key }, { kind, report, traceparent });
   }
 }

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { DomainError } from '#libs/contracts/index.js';
+import { BadLinkLimit, type LinkLimits, linkLimitsIn } from '#libs/tree/link-limits.js';
+import type { ControlWay } from './app/control-channel.js';
 
 /** How an agent was started. */
 export interface AgentConfig {
@@ -23,6 +25,23 @@ export interface AgentConfig {
   readonly peers: Readonly<Record<string, string>>;
   readonly timings: 'standard' | 'fast';
   readonly spoolBudgetBytes: number;
+  /** What it may send to and take from other sites, by the time of day. */
+  readonly uplink: LinkLimits;
+  readonly downlink: LinkLimits;
+  /** The share of one processor that passing content on may take; `undefined`: no cap. */
+  readonly cpuShare?: number;
+  /** By which way it is linked to the control plane when it leads; `auto`: whichever works. */
+  readonly link: 'auto' | ControlWay;
+  /** NATS as this site sees it, instead of what the control plane says. */
+  readonly natsUrl?: string;
+  /** Who signed the gateway's certificate, PEM; `undefined`: somebody whom this host trusts. */
+  readonly controlCa?: string;
+  /** Whether its own server speaks HTTPS. */
+  readonly tls: 'on' | 'off';
+  /** Where other leaders reach it, through a port that is forwarded. */
+  readonly publicUrl?: string;
+  /** Others cannot, or shall not, connect to it. */
+  readonly isLeaf: boolean;
 }
 
 export class BadAgentOption extends DomainError {
@@ -35,24 +54,29 @@ const defaultSpoolBudgetBytes = 10 * 1024 ** 3;
 export function agentConfig(args: readonly string[], env: NodeJS.ProcessEnv): AgentConfig {
   const { values } = parse(args);
   const interfaceAddress = values.interface ?? env.ESPALIER_INTERFACE ?? '127.0.0.1';
-  const timings = values.timings ?? env.ESPALIER_TIMINGS ?? 'standard';
-  if (timings !== 'standard' && timings !== 'fast') {
-    throw new BadAgentOption(`--timings ${timings} is unknown`, 'give standard or fast');
-  }
   return {
     segment: required(values.segment, 'segment'),
     node: required(values.name, 'name'),
     root: required(values.root, 'root'),
     controlUrl: required(values.control ?? env.ESPALIER_URL, 'control').replace(/\/+$/, ''),
-    joinToken: env.ESPALIER_JOIN_TOKEN ?? joinTokenIn(values['join-token-file']),
+    joinToken: env.ESPALIER_JOIN_TOKEN ?? tokenIn(values['join-token-file']),
     labels: Object.fromEntries((values.label ?? []).map((text) => pairIn('label', text))),
     interfaceAddress,
     httpHost: interfaceAddress,
     httpPort: Number(values['http-port'] ?? 0),
     ...(values['control-port'] ? { controlPort: Number(values['control-port']) } : {}),
     peers: Object.fromEntries((values.peer ?? []).map((text) => pairIn('peer', text))),
-    timings,
+    timings: oneOf('timings', values.timings ?? env.ESPALIER_TIMINGS ?? 'standard', presets),
     spoolBudgetBytes: Number(values['spool-budget-bytes'] ?? defaultSpoolBudgetBytes),
+    uplink: limitsOf('uplink', values.uplink ?? env.ESPALIER_UPLINK),
+    downlink: limitsOf('downlink', values.downlink ?? env.ESPALIER_DOWNLINK),
+    ...(values['cpu-percent'] ? { cpuShare: percentIn(values['cpu-percent']) } : {}),
+    link: oneOf('link', values.link ?? env.ESPALIER_LINK ?? 'auto', links),
+    ...(values['nats-url'] ? { natsUrl: values['nats-url'] } : {}),
+    ...(values['control-ca'] ? { controlCa: fileIn('control-ca', values['control-ca']) } : {}),
+    tls: oneOf('tls', values.tls ?? 'on', onOrOff),
+    ...(values['public-url'] ? { publicUrl: values['public-url'].replace(/\/+$/, '') } : {}),
+    isLeaf: values.leaf ?? false,
   };
 }
 
@@ -73,6 +97,15 @@ function parse(args: readonly string[]) {
         peer: { type: 'string', multiple: true },
         timings: { type: 'string' },
         'spool-budget-bytes': { type: 'string' },
+        uplink: { type: 'string' },
+        downlink: { type: 'string' },
+        'cpu-percent': { type: 'string' },
+        link: { type: 'string' },
+        'nats-url': { type: 'string' },
+        'control-ca': { type: 'string' },
+        tls: { type: 'string' },
+        'public-url': { type: 'string' },
+        leaf: { type: 'boolean' },
       },
     });
   } catch (cause) {
@@ -82,16 +115,43 @@ function parse(args: readonly string[]) {
   }
 }
 
-function joinTokenIn(path: string | undefined): string {
-  if (!path) return '';
+const presets = ['standard', 'fast'] as const;
+const links = ['auto', 'nats', 'websocket', 'https'] as const;
+const onOrOff = ['on', 'off'] as const;
+
+function oneOf<T extends string>(option: string, value: string, known: readonly T[]): T {
+  const found = known.find((each) => each === value);
+  if (found !== undefined) return found;
+  throw new BadAgentOption(`--${option} ${value} is unknown`, `give one of: ${known.join(', ')}`);
+}
+
+function limitsOf(option: string, text = 'none'): LinkLimits {
+  try {
+    return linkLimitsIn(text);
+  } catch (cause) {
+    if (!(cause instanceof BadLinkLimit)) throw cause;
+    const remedy = `give e.g. --${option} 50mbit,08:00-18:00=5mbit`;
+    throw new BadAgentOption(`--${option}: ${cause.message}`, remedy, { cause });
+  }
+}
+
+function percentIn(text: string): number {
+  const percent = Number(text);
+  if (percent > 0) return percent / 100;
+  throw new BadAgentOption(`--cpu-percent ${text} is no share`, 'give a number above 0, e.g. 50');
+}
+
+function fileIn(option: string, path: string): string {
   try {
     return readFileSync(path, 'utf8').trim();
   } catch (cause) {
     const reason = (cause as Error).message;
-    throw new BadAgentOption(`the join token cannot be read: ${reason}`, 'check the path', {
-      cause,
-    });
+    throw new BadAgentOption(`--${option} cannot be read: ${reason}`, 'check the path', { cause });
   }
+}
+
+function tokenIn(path: string | undefined): string {
+  return path ? fileIn('join-token-file', path) : '';
 }
 
 function required(value: string | undefined, option: string): string {

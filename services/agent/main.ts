@@ -1,5 +1,6 @@
 import { systemClock } from '#libs/clock/adapters/system-clock.js';
 import { DomainError } from '#libs/contracts/index.js';
+import { startTelemetry } from '#libs/telemetry/adapters/setup.js';
 import { startAgent } from './agent.js';
 import { agentConfig } from './config.js';
 
@@ -8,9 +9,13 @@ const log = (line: string) => {
 };
 
 try {
+  const telemetry = await startTelemetry('agent', process.env, 'none');
   const agent = await startAgent(agentConfig(process.argv.slice(2), process.env), log);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => void agent.close().then(() => process.exit(0)));
+    process.once(signal, () => {
+      const closed = agent.close().then(() => telemetry.close());
+      void closed.then(() => process.exit(0));
+    });
   }
 } catch (error) {
   const remedy = error instanceof DomainError ? `\n  ${error.remedy}` : '';

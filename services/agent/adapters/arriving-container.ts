@@ -8,32 +8,46 @@ import {
   preambleBytes,
   verifyBlock,
 } from '#libs/assignment/container.js';
+import { AssignmentRefused } from '#libs/assignment/errors.js';
 import type { Clock } from '#libs/clock/clock.js';
 import type { TrustRoot } from '#libs/keys/key-provider.js';
 import { SpoolFailed } from './pull-request.js';
+import type { ReadableContainer } from './readable-container.js';
+import { RecentBlocks } from './recent-blocks.js';
 
 /** Thrown for bytes that are not those that were signed. */
 export class WrongBytes extends Error {
   override readonly name = 'WrongBytes';
 }
 
+const theHead = -1;
+
 /**
  * A container on its way into a part file, in any order. What is here has been verified and may be
- * read by others at once.
+ * read by others at once: from memory, where it has just come.
  */
-export class ArrivingContainer {
+export class ArrivingContainer implements ReadableContainer {
   head: AssignmentHead | undefined;
   private have = new Uint8Array(0);
   private missing = Number.POSITIVE_INFINITY;
-  private readonly waiting = new Set<() => void>();
+  /** Block (or `theHead`) -> who waits for it. */
+  private readonly waiting = new Map<number, Set<() => void>>();
   private isClosed = false;
+  private users = 1;
+  private readonly blocks: RecentBlocks;
 
   constructor(
     private readonly file: FileHandle,
     readonly containerBytes: number,
     private readonly trust: TrustRoot,
     private readonly clock: Clock,
-  ) {}
+  ) {
+    this.blocks = new RecentBlocks((bytes, index) => this.writeBlocks(bytes, index));
+  }
+
+  get sizeBytes(): number {
+    return this.containerBytes;
+  }
 
   get isWhole(): boolean {
     return this.missing === 0;
@@ -67,12 +81,16 @@ export class ArrivingContainer {
     if (assignmentId !== undefined && head.header.assignmentId !== assignmentId) {
       throw new WrongBytes(`this is assignment ${head.header.assignmentId}`);
     }
-    await this.write(bytes, 0);
+    const { expiresAtMs, assignmentId: id } = head.header;
+    if (expiresAtMs > 0n && BigInt(this.clock.nowMs()) > expiresAtMs) {
+      throw new AssignmentRefused('expired', `assignment ${id} expired on its way`);
+    }
+    await this.write([bytes], 0);
     this.begin(head);
-    this.wake();
+    this.wake(theHead);
   }
 
-  /** @throws WrongBytes, SpoolFailed */
+  /** Waits only while much is not written yet. @throws WrongBytes, SpoolFailed */
   async keepBlock(index: number, bytes: Uint8Array): Promise<void> {
     const { head } = this;
     if (!head) throw new WrongBytes('a block came before the head');
@@ -80,9 +98,34 @@ export class ArrivingContainer {
     if (!verifyBlock(head, index, bytes)) {
       throw new WrongBytes(`block ${index} is not the one that was signed`);
     }
-    await this.write(bytes, blockRange(head.layout, index).offset);
+    const room = this.blocks.add(index, bytes);
     this.mark(index);
-    this.wake();
+    this.wake(index);
+    await room;
+  }
+
+  /** Resolves when everything that came is in the file. @throws SpoolFailed */
+  written(): Promise<void> {
+    return this.blocks.written();
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const { headBytes = 0 } = this.head?.layout ?? {};
+    const within = (offset - headBytes) % blockBytes;
+    const block = this.blocks.get(Math.floor((offset - headBytes) / blockBytes));
+    if (offset < headBytes || !block) return this.readAt(offset, length);
+    return block.subarray(within, within + length);
+  }
+
+  use(): this {
+    this.users++;
+    return this;
+  }
+
+  /** The file is closed when nobody reads any more. */
+  async release(): Promise<void> {
+    this.users--;
+    if (this.users === 0) await this.file.close();
   }
 
   /** How far the container can be read from `offset` on; `offset` itself when it is not here. */
@@ -90,7 +133,7 @@ export class ArrivingContainer {
     const { head } = this;
     if (!head) return offset;
     const { headBytes, blockCount } = head.layout;
-    let block = Math.max(0, Math.floor((offset - headBytes) / blockBytes));
+    let block = this.blockAt(offset);
     if (offset >= headBytes && !this.hasBlock(block)) return offset;
     while (block < blockCount && this.hasBlock(block)) block++;
     return Math.min(headBytes + block * blockBytes, this.containerBytes);
@@ -103,30 +146,39 @@ export class ArrivingContainer {
       const end = this.readableTo(offset);
       const leftMs = untilMs - this.clock.nowMs();
       if (end > offset || this.isClosed || leftMs <= 0) return end;
-      await this.change(leftMs);
+      await this.change(this.head ? this.blockAt(offset) : theHead, leftMs);
     }
   }
 
   /** Nothing more will come; whoever waits stops waiting. */
   close(): void {
     this.isClosed = true;
-    this.wake();
+    for (const what of [...this.waiting.keys()]) this.wake(what);
   }
 
-  private change(waitMs: number): Promise<void> {
+  private blockAt(offset: number): number {
+    const { headBytes = 0 } = this.head?.layout ?? {};
+    return Math.max(0, Math.floor((offset - headBytes) / blockBytes));
+  }
+
+  private change(what: number, waitMs: number): Promise<void> {
     return new Promise((resolve) => {
+      const waiting = this.waiting.get(what) ?? new Set();
+      this.waiting.set(what, waiting);
       const done = () => {
         cancel();
-        this.waiting.delete(done);
+        waiting.delete(done);
         resolve();
       };
       const cancel = this.clock.schedule(waitMs, done);
-      this.waiting.add(done);
+      waiting.add(done);
     });
   }
 
-  private wake(): void {
-    for (const done of [...this.waiting]) done();
+  private wake(what: number): void {
+    const waiting = this.waiting.get(what);
+    this.waiting.delete(what);
+    for (const done of waiting ?? []) done();
   }
 
   private begin(head: AssignmentHead): void {
@@ -151,13 +203,21 @@ export class ArrivingContainer {
     }
   }
 
+  private writeBlocks(blocks: Uint8Array[], firstIndex: number): Promise<void> {
+    const { layout } = this.head as AssignmentHead;
+    return this.write(blocks, blockRange(layout, firstIndex).offset);
+  }
+
   /** A disk that fills up takes a part of what it is given before it refuses. */
-  private async write(bytes: Uint8Array, offset: number): Promise<void> {
+  private async write(pieces: readonly Uint8Array[], offset: number): Promise<void> {
     try {
-      for (let written = 0; written < bytes.length; ) {
-        const rest = bytes.length - written;
-        const { bytesWritten } = await this.file.write(bytes, written, rest, offset + written);
-        written += bytesWritten;
+      let at = offset;
+      for (const bytes of pieces.length > 1 ? [Buffer.concat(pieces)] : pieces) {
+        for (let done = 0; done < bytes.length; ) {
+          const { bytesWritten } = await this.file.write(bytes, done, bytes.length - done, at);
+          done += bytesWritten;
+          at += bytesWritten;
+        }
       }
     } catch (cause) {
       const reason = (cause as Error).message;

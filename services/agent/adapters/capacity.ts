@@ -20,7 +20,11 @@ export function measureCapacity(root: string): Capacity {
 const measureEveryMs = 10_000;
 
 /** The capacity of this host, measured at most once in ten seconds. */
-export function capacityMeter(root: string, clock: Clock): () => Capacity {
+export function capacityMeter(
+  root: string,
+  clock: Clock,
+  connections: () => number,
+): () => Capacity {
   let measured = measureCapacity(root);
   let atMs = clock.nowMs();
   return () => {
@@ -28,6 +32,6 @@ export function capacityMeter(root: string, clock: Clock): () => Capacity {
       measured = measureCapacity(root);
       atMs = clock.nowMs();
     }
-    return measured;
+    return { ...measured, connections: connections() };
   };
 }

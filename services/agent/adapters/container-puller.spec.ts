@@ -92,6 +92,30 @@ describe('a pull', () => {
     expect(bytes - fixture.containerBytes).toBeLessThan(4_096);
   });
 
+  test('a source with nothing else to send helps with what another is slow to send', async () => {
+    const slow = gated();
+    const helped: string[] = [];
+    const quick = (request: IncomingMessage, response: ServerResponse) => {
+      const helps = request.headers.prefer === undefined;
+      if (helps) helped.push(request.headers.range ?? '');
+      if (helps) slow.open();
+      honest(request, response);
+    };
+    const listeners = [slow.listener, quick, honest];
+    const [slowUrl = '', quickUrl = '', origin = ''] = await Promise.all(
+      listeners.map((listener) => fixture.server(listener)),
+    );
+    const { puller } = await fixture.agent('a');
+    const stripes = [
+      [slowUrl, origin],
+      [quickUrl, origin],
+    ];
+    const { path, links } = await puller.pull({ ...fixture.request(), stripes });
+    expect(same(path)).toBe(true);
+    expect(helped.length).toBeGreaterThan(0);
+    expect(links.map(({ url }) => url)).not.toContain(origin);
+  });
+
   test('a request for a block that does not come is refused in time', async () => {
     const gate = gated();
     const origin = await fixture.server(gate.listener);
@@ -177,6 +201,24 @@ describe('a source that fails', () => {
     const { puller } = await fixture.agent('a', 100);
     const pull = puller.pull({ ...fixture.request(origin), assignmentId: 'other' });
     await expect(pull).rejects.toThrow('this is assignment a');
+  });
+
+  test('an assignment that expired on its way is not pulled', async () => {
+    const late = await PullFixture.make(4 * blockBytes, 'late', 1n);
+    const origin = await late.server((_request, response) => {
+      response.writeHead(206, { 'content-length': late.containerBytes });
+      createReadStream(late.path).pipe(response);
+    });
+    const { puller } = await late.agent('a');
+    await expect(puller.pull(late.request(origin))).rejects.toThrow('late expired on its way');
+    await late.close();
+  });
+
+  test('a container that is larger than the spool may be is refused by name', async () => {
+    const origin = await fixture.server(honest);
+    const { puller } = await fixture.agent('a', 1, fixture.containerBytes - 1);
+    const pull = puller.pull(fixture.request(origin));
+    await expect(pull).rejects.toThrow('raise --spool-budget-bytes');
   });
 
   test('a pull without any good source ends, and keeps no whole container', async () => {

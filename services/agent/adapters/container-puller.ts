@@ -1,5 +1,7 @@
 import type { Clock } from '#libs/clock/clock.js';
+import { PeerConnections, type PeerHttp } from '#libs/fleet-http/adapters/peer-http.js';
 import type { TrustRoot } from '#libs/keys/key-provider.js';
+import type { LinkGate } from '#libs/tree/link-gate.js';
 import type { ArrivingContainer } from './arriving-container.js';
 import type { ContainerSpool } from './container-spool.js';
 import type { PullRequest } from './pull-request.js';
@@ -23,6 +25,9 @@ export class ContainerPuller {
     private readonly spool: ContainerSpool,
     private readonly trust: TrustRoot,
     private readonly clock: Clock,
+    private readonly http: PeerHttp = new PeerConnections(),
+    /** What comes in waits here for its turn. */
+    private readonly downlink?: LinkGate,
   ) {}
 
   /** Two pulls of one container are one. @throws SourcesExhausted */
@@ -40,7 +45,7 @@ export class ContainerPuller {
     if (present) return { path: present, bytes: 0, retries: 0, sourceUrl: '', links: [] };
     let transfer: Transfer | undefined;
     const fill = async (arriving: ArrivingContainer) => {
-      transfer = new Transfer(arriving, request, this.clock);
+      transfer = new Transfer(arriving, request, this.clock, this.http, this.downlink);
       await transfer.run();
     };
     const path = await this.spool.receive(digest, containerBytes, this.trust, fill);

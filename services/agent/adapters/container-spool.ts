@@ -3,9 +3,12 @@ import { join } from 'node:path';
 import type { Clock } from '#libs/clock/clock.js';
 import type { TrustRoot } from '#libs/keys/key-provider.js';
 import { ArrivingContainer } from './arriving-container.js';
+import { SpoolFailed } from './pull-request.js';
+import { type ReadableContainer, WholeContainers } from './readable-container.js';
 
 /** Received assignments on disk: `<digest>.part` while one arrives, `<digest>.container` after. */
 export class ContainerSpool {
+  private readonly whole = new WholeContainers();
   private readonly arrivals = new Map<string, ArrivingContainer>();
   private readonly awaited = new Map<string, Set<() => void>>();
 
@@ -39,9 +42,14 @@ export class ContainerSpool {
     }
   }
 
-  /** A container that arrives now. */
-  arriving(digest: string): ArrivingContainer | undefined {
-    return this.arrivals.get(digest);
+  /** A container that is here, that arrives now, or that begins to within `waitMs`; in use. */
+  async open(digest: string, waitMs: number): Promise<ReadableContainer | undefined> {
+    const arriving = this.arrivals.get(digest)?.use();
+    if (arriving) return arriving;
+    const whole = await this.whole.open(this.containerPath(digest));
+    if (whole) return whole;
+    const begun = await this.arrivingWithin(digest, waitMs);
+    return begun?.use() ?? this.whole.open(this.containerPath(digest));
   }
 
   /** A container that arrives now or begins to within `waitMs`. */
@@ -50,9 +58,14 @@ export class ContainerSpool {
     return this.arrivals.get(digest);
   }
 
+  close(): Promise<void> {
+    return this.whole.closeAll();
+  }
+
   /**
    * Lets `fill` bring a container here; others may read what it has brought while it goes on.
    * @returns its path when `fill` brought everything
+   * @throws SpoolFailed, and what `fill` throws
    */
   async receive(
     digest: string,
@@ -60,6 +73,7 @@ export class ContainerSpool {
     trust: TrustRoot,
     fill: (arriving: ArrivingContainer) => Promise<void>,
   ): Promise<string> {
+    await this.makeRoom(digest, containerBytes);
     const file = await openPart(this.partPath(digest));
     const arriving = new ArrivingContainer(file, containerBytes, trust, this.clock);
     try {
@@ -67,11 +81,12 @@ export class ContainerSpool {
       this.arrivals.set(digest, arriving);
       for (const begun of [...(this.awaited.get(digest) ?? [])]) begun();
       await fill(arriving);
+      await arriving.written();
       return await this.complete(digest);
     } finally {
       this.arrivals.delete(digest);
       arriving.close();
-      await file.close();
+      await arriving.release();
     }
   }
 
@@ -100,15 +115,25 @@ export class ContainerSpool {
     });
   }
 
+  private async makeRoom(digest: string, containerBytes: number): Promise<void> {
+    const { budgetBytes } = this;
+    if (containerBytes > budgetBytes) {
+      const what = `${containerBytes} bytes do not fit into the spool's budget of ${budgetBytes}`;
+      throw new SpoolFailed(`${what}: raise --spool-budget-bytes`);
+    }
+    await this.prune(this.partPath(digest), containerBytes);
+  }
+
   /** Removes the oldest containers beyond the budget, never the newest or one that arrives. */
-  private async prune(newest: string): Promise<void> {
+  private async prune(newest: string, comingBytes = 0): Promise<void> {
     const kept = new Set([newest, ...[...this.arrivals.keys()].map((key) => this.partPath(key))]);
     const paths = (await readdir(this.directory)).map((name) => join(this.directory, name));
     const files = await Promise.all(paths.map(sizeAndTime));
-    let totalBytes = 0;
+    let totalBytes = comingBytes;
     for (const file of files.sort((a, b) => b.mtimeMs - a.mtimeMs)) {
       totalBytes += file.sizeBytes;
       if (totalBytes > this.budgetBytes && !kept.has(file.path)) {
+        await this.whole.close(file.path);
         await rm(file.path, { force: true });
       }
     }

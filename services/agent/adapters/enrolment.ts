@@ -8,6 +8,7 @@ import {
   EnrolReplySchema,
   EnrolRequestSchema,
 } from '#libs/contracts/index.js';
+import { type PeerHttp, readAll } from '#libs/fleet-http/adapters/peer-http.js';
 import type { SigningKey } from '#libs/keys/ed25519.js';
 import type { AgentConfig } from '../config.js';
 
@@ -17,6 +18,8 @@ export class EnrolmentRefused extends DomainError {
 
 const firstRetryMs = 200;
 const maxRetryMs = 5_000;
+const answerWithinMs = 20_000;
+const longestAnswerBytes = 16 * 1024 * 1024;
 
 /**
  * Asks the control plane for admission until it answers. Where it does not answer, an agent that
@@ -27,13 +30,14 @@ export async function enrolAgent(
   config: AgentConfig,
   key: SigningKey,
   controlPort: number,
+  http: PeerHttp,
   clock: Clock,
   log: (line: string) => void,
 ): Promise<EnrolReply> {
   const path = pathIn(config);
   for (let retryMs = firstRetryMs; ; retryMs = Math.min(2 * retryMs, maxRetryMs)) {
     try {
-      return await askAgain(config, key, controlPort);
+      return await askAgain(config, key, controlPort, http);
     } catch (error) {
       if (error instanceof EnrolmentRefused) throw error;
       const kept = await readKept(path);
@@ -49,8 +53,9 @@ export async function askAgain(
   config: AgentConfig,
   key: SigningKey,
   controlPort: number,
+  http: PeerHttp,
 ): Promise<EnrolReply> {
-  const reply = await ask(config, key, controlPort);
+  const reply = await ask(config, key, controlPort, http);
   // What is to be served now says nothing of the next start.
   await keep(pathIn(config), { ...reply, expected: [] });
   return reply;
@@ -68,7 +73,12 @@ function pathIn({ root }: AgentConfig): string {
   return join(root, 'keys', 'enrolment.json');
 }
 
-async function ask(config: AgentConfig, key: SigningKey, controlPort: number): Promise<EnrolReply> {
+async function ask(
+  config: AgentConfig,
+  key: SigningKey,
+  controlPort: number,
+  http: PeerHttp,
+): Promise<EnrolReply> {
   const request = create(EnrolRequestSchema, {
     node: config.node,
     segment: config.segment,
@@ -77,13 +87,17 @@ async function ask(config: AgentConfig, key: SigningKey, controlPort: number): P
     labels: { ...config.labels },
     controlAddress: `${config.interfaceAddress}:${controlPort}`,
   });
-  const response = await fetch(`${config.controlUrl}/api/v1/enrol`, {
+  const response = await http.request(`${config.controlUrl}/api/v1/enrol`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(toJson(EnrolRequestSchema, request)),
+    body: Buffer.from(JSON.stringify(toJson(EnrolRequestSchema, request))),
+    signal: AbortSignal.timeout(answerWithinMs),
+    expect: 'control-plane',
   });
-  const body = (await response.json()) as JsonValue;
-  if (response.ok) return fromJson(EnrolReplySchema, body, { ignoreUnknownFields: true });
+  const text = (await readAll(response, longestAnswerBytes)).toString();
+  const body = JSON.parse(text) as JsonValue;
+  if (response.status === 200)
+    return fromJson(EnrolReplySchema, body, { ignoreUnknownFields: true });
   const { message = '', remedy = '' } = body as { message?: string; remedy?: string };
   if (response.status >= 500) throw new Error(message || `HTTP ${response.status}`);
   throw new EnrolmentRefused(`${config.controlUrl} refused ${config.node}: ${message}`, remedy);

@@ -16,6 +16,8 @@ export interface ExecuteRequest {
   readonly assignmentId: string;
   readonly containerPath: string;
   readonly controlClock: ControlClock;
+  /** As it is now: root documents follow each other while the thread runs. */
+  readonly trust: TrustRoot;
 }
 
 /** Messages of the contracts travel as their bytes. */

@@ -8,6 +8,7 @@ import {
   LiveVersionSchema,
   NodeStatus,
 } from '#libs/contracts/index.js';
+import type { TrustRoot } from '#libs/keys/key-provider.js';
 import { type AssignmentExecutor, type ControlClock, failedReport } from '../app/executor.js';
 import { untilDue } from '../app/until-due.js';
 import type { ExecuteRequest, ExecutorMessage, ExecutorStart } from './executor-messages.js';
@@ -89,7 +90,8 @@ export class ExecutorThread implements AssignmentExecutor {
     this.lastId += 1;
     const controlClock = this.options.controlClock();
     this.cancelRest();
-    const request = { id: this.lastId, assignmentId, containerPath: path, controlClock };
+    const trust = snapshot(this.options.trust);
+    const request = { id: this.lastId, assignmentId, containerPath: path, controlClock, trust };
     return new Promise((settle) => {
       this.pending.set(request.id, { assignmentId, settle });
       worker.postMessage(request satisfies ExecuteRequest);
@@ -104,10 +106,13 @@ export class ExecutorThread implements AssignmentExecutor {
   }
 
   private open(): Promise<Worker> {
-    const { root, node, trust, agreementKey } = this.options;
+    const { root, node, agreementKey } = this.options;
+    // Each request brings those who are trusted then.
+    const trust = { keys: [], threshold: 1 };
     const workerData: ExecutorStart = { root, node, trust, agreementKey };
     const script = new URL('./executor-worker.js', import.meta.url);
-    const worker = new Worker(script, { workerData });
+    // Files are opened by native calls too, of which Node knows nothing.
+    const worker = new Worker(script, { workerData, trackUnmanagedFds: false });
     return new Promise((resolve, reject) => {
       worker.on('error', reject);
       worker.on('message', (message: ExecutorMessage) => {
@@ -164,4 +169,9 @@ export class ExecutorThread implements AssignmentExecutor {
       this.settle(id, failedReport(node, assignmentId, "the executor's thread ended"));
     }
   }
+}
+
+/** What another thread can be told. @throws AssignmentRefused `expired` */
+function snapshot({ keys, threshold }: TrustRoot): TrustRoot {
+  return { keys: [...keys], threshold };
 }

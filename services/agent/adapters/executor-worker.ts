@@ -4,6 +4,7 @@ import { toBinary } from '@bufbuild/protobuf';
 import { AssignmentReportSchema, LiveVersionSchema } from '#libs/contracts/index.js';
 import { readHostPolicy } from '#libs/interpreter/adapters/host-policy-file.js';
 import { hostPorts } from '#libs/interpreter/adapters/host-ports.js';
+import type { TrustRoot } from '#libs/keys/key-provider.js';
 import { type ControlClock, Executor } from '../app/executor.js';
 import type { ExecuteRequest, ExecutorMessage, ExecutorStart } from './executor-messages.js';
 import { switchMemory } from './switch-memory.js';
@@ -12,7 +13,16 @@ import { switchMemory } from './switch-memory.js';
  * The executor's own thread: the interpreter works with synchronous calls, which are the fastest,
  * and a disk that stalls holds up nothing but the assignment.
  */
-const { root, node, trust, agreementKey } = workerData as ExecutorStart;
+const { root, node, agreementKey, ...start } = workerData as ExecutorStart;
+let trusted = start.trust;
+const trust: TrustRoot = {
+  get keys() {
+    return trusted.keys;
+  },
+  get threshold() {
+    return trusted.threshold;
+  },
+};
 let controlClock: ControlClock = { offsetMs: 0, errorMs: 0 };
 const say = (message: ExecutorMessage) => parentPort?.postMessage(message);
 
@@ -33,6 +43,7 @@ try {
   parentPort?.on('message', (request: ExecuteRequest) => {
     const { id, assignmentId, containerPath } = request;
     controlClock = request.controlClock;
+    trusted = request.trust;
     void executor.execute(assignmentId, containerPath).then((report) => {
       say({ kind: 'executed', id, report: toBinary(AssignmentReportSchema, report) });
     });

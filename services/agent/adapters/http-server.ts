@@ -1,21 +1,27 @@
-import { type FileHandle, open } from 'node:fs/promises';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { AssignmentRefused } from '#libs/assignment/errors.js';
 import { openNotification } from '#libs/assignment/signed-notification.js';
-import { requestedRange } from '#libs/content-store/http-range.js';
 import type { Notification } from '#libs/contracts/index.js';
-import type { TrustRoot } from '#libs/keys/key-provider.js';
+import { isOfFleet, listenerOptions } from '#libs/fleet-http/adapters/tls-listener.js';
+import type { TlsIdentity, TrustRoot } from '#libs/keys/key-provider.js';
 import type { ServiceHealth } from '../app/service-health.js';
+import { type BlobServerOptions, serveBlob } from './blob-server.js';
 import type { TimeAnswer } from './clock-offset.js';
-import type { ContainerSpool } from './container-spool.js';
 
-export interface AgentHttpOptions {
+export interface AgentHttpOptions extends BlobServerOptions {
   readonly host: string;
   readonly port: number;
-  readonly spool: ContainerSpool;
+  /** HTTPS by this; content and notifications are for those only who show a certificate too. */
+  readonly tls?: TlsIdentity;
+  /** Where others reach it, if not by host and port. */
+  readonly publicUrl?: string;
   /** Who signs notifications that other leaders bring. */
   readonly trust: TrustRoot;
   /** The own segment: what is for another one is refused. */
@@ -25,28 +31,33 @@ export interface AgentHttpOptions {
   readonly time: () => TimeAnswer;
   /** Whether load balancers may send requests here. */
   readonly health: () => ServiceHealth;
-  /** Told how many bytes of a container went to members of the own segment. */
-  readonly onServedToMember: (digest: string, bytes: number) => void;
 }
 
 export interface AgentHttp {
   readonly url: string;
+  /** Open connections of others. */
+  readonly connections: () => number;
+  /** Connections from now on are made with this. */
+  identify(identity: TlsIdentity): void;
   close(): Promise<void>;
 }
 
 const maxNotificationBytes = 1024 * 1024;
-const maxWaitMs = 60_000;
-const pieceBytes = 256 * 1024;
-/** A client that takes nothing for so long has gone. */
-const unreadTimeoutMs = 60_000;
 
 /** Serves received containers to other leaders and to members, and takes notifications. */
 export async function startAgentHttp(options: AgentHttpOptions): Promise<AgentHttp> {
-  const server = createServer((request, response) => {
+  const { tls } = options;
+  const listener: RequestListener = (request, response) => {
     handle(options, request, response).catch(() => {
       if (response.headersSent) response.destroy();
       else response.writeHead(500).end();
     });
+  };
+  const server = tls ? createTlsServer(listenerOptions(tls), listener) : createServer(listener);
+  let connections = 0;
+  server.on('connection', (socket) => {
+    connections++;
+    socket.once('close', () => connections--);
   });
   server.requestTimeout = 60_000;
   await new Promise<void>((resolve, reject) => {
@@ -55,7 +66,11 @@ export async function startAgentHttp(options: AgentHttpOptions): Promise<AgentHt
   });
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://${options.host}:${port}`,
+    url: options.publicUrl ?? `${tls ? 'https' : 'http'}://${options.host}:${port}`,
+    connections: () => connections,
+    identify: (identity) => {
+      if (tls) (server as TlsServer).setSecureContext(listenerOptions(identity));
+    },
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
@@ -69,8 +84,13 @@ async function handle(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
+  const isPrivate = /^\/(blobs|notification)\b/.test(request.url ?? '');
+  if (isPrivate && !isOfFleet(request)) {
+    response.writeHead(403).end();
+    return;
+  }
   const blob = /^\/blobs\/([0-9a-f]{64})$/.exec(request.url ?? '');
-  if (request.method === 'GET' && blob?.[1]) return serve(options, blob[1], request, response);
+  if (request.method === 'GET' && blob?.[1]) return serveBlob(options, blob[1], request, response);
   if (request.method === 'POST' && request.url === '/notification') {
     response.writeHead(await takeNotification(options, request)).end();
     return;
@@ -89,116 +109,6 @@ async function handle(
 function answer(response: ServerResponse, status: number, body: object): void {
   response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
   response.end(`${JSON.stringify(body)}\n`);
-}
-
-/** A whole container, or what has come of one: the rest follows as it comes. */
-async function serve(
-  options: AgentHttpOptions,
-  digest: string,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const readable = await readableContainer(options.spool, digest, waitOf(request));
-  if (!readable) {
-    response.writeHead(404).end();
-    return;
-  }
-  try {
-    await sendRange(options, readable, digest, request, response);
-  } finally {
-    await readable.file.close();
-  }
-}
-
-async function sendRange(
-  { onServedToMember }: AgentHttpOptions,
-  readable: ReadableContainer,
-  digest: string,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  const { sizeBytes } = readable;
-  const range = requestedRange(request.headers.range, sizeBytes);
-  if (range.kind === 'unsatisfiable') {
-    response.writeHead(416, { 'content-range': `bytes */${sizeBytes}` }).end();
-    return;
-  }
-  const { offset, length } = range.kind === 'part' ? range : { offset: 0, length: sizeBytes };
-  if ((await readable.readableTo(offset)) <= offset) {
-    response.writeHead(503, { 'retry-after': '1' }).end();
-    return;
-  }
-  const end = offset + length;
-  response.writeHead(range.kind === 'part' ? 206 : 200, {
-    'content-length': length,
-    'content-type': 'application/octet-stream',
-    ...(range.kind === 'part'
-      ? { 'content-range': `bytes ${offset}-${end - 1}/${sizeBytes}` }
-      : {}),
-  });
-  if (request.headers['espalier-member']) onServedToMember(digest, length);
-  response.setTimeout(unreadTimeoutMs, () => response.destroy());
-  await pipeline(Readable.from(pieces(readable, offset, end), { objectMode: false }), response);
-}
-
-/** Ends with an error when what follows does not come in time: the reader asks another source. */
-async function* pieces(
-  { file, readableTo }: ReadableContainer,
-  offset: number,
-  end: number,
-): AsyncGenerator<Buffer> {
-  for (let at = offset; at < end; ) {
-    const to = Math.min(end, at + pieceBytes, await readableTo(at));
-    const bytes = Buffer.allocUnsafe(Math.max(0, to - at));
-    const { bytesRead } = await file.read(bytes, 0, bytes.length, at);
-    if (bytesRead === 0) throw new Error('the rest does not come');
-    at += bytesRead;
-    yield bytes.subarray(0, bytesRead);
-  }
-}
-
-/** A container that is on disk as far as `readableTo` says. */
-interface ReadableContainer {
-  readonly file: FileHandle;
-  readonly sizeBytes: number;
-  /** Waits for something to read at `offset`, but not for ever. */
-  readonly readableTo: (offset: number) => Promise<number>;
-}
-
-async function readableContainer(
-  spool: ContainerSpool,
-  digest: string,
-  waitMs: number,
-): Promise<ReadableContainer | undefined> {
-  const whole = await openIfThere(spool.containerPath(digest));
-  if (whole) return wholeContainer(whole);
-  const arriving = await spool.arrivingWithin(digest, waitMs);
-  const part = arriving && (await openIfThere(spool.partPath(digest)));
-  if (arriving && part) {
-    const readableTo = (offset: number) => arriving.readable(offset, waitMs);
-    return { file: part, sizeBytes: arriving.containerBytes, readableTo };
-  }
-  const completed = await openIfThere(spool.containerPath(digest));
-  return completed && wholeContainer(completed);
-}
-
-async function wholeContainer(file: FileHandle): Promise<ReadableContainer> {
-  const { size } = await file.stat();
-  return { file, sizeBytes: size, readableTo: async () => size };
-}
-
-async function openIfThere(path: string): Promise<FileHandle | undefined> {
-  try {
-    return await open(path, 'r');
-  } catch {
-    return undefined;
-  }
-}
-
-/** How long the client lets us wait for what is on its way (RFC 7240, `wait`). */
-function waitOf(request: IncomingMessage): number {
-  const seconds = /\bwait=(\d{1,4})\b/.exec(String(request.headers.prefer ?? ''))?.[1];
-  return Math.min(Number(seconds ?? 0) * 1_000, maxWaitMs);
 }
 
 /** @returns the status of the answer */

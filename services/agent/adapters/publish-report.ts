@@ -8,7 +8,7 @@ import {
 } from '#libs/contracts/index.js';
 import type { SigningKey } from '#libs/keys/ed25519.js';
 import { signReport } from '#libs/keys/signed-report.js';
-import type { ControlLink } from './control-link.js';
+import type { ControlLink } from '../app/control-link.js';
 
 /** Who reports. */
 interface Reporter {

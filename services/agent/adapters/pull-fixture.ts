@@ -26,11 +26,12 @@ export class PullFixture {
     readonly key: SigningKey,
   ) {}
 
-  static async make(dataBytes: number, assignmentId = 'a'): Promise<PullFixture> {
+  static async make(dataBytes: number, assignmentId = 'a', expiresAtMs = 0n): Promise<PullFixture> {
     const directory = mkdtempSync(join(tmpdir(), 'espalier-pull-'));
     const key = signingKeyFromPem(generatePrivateKeyPem());
     const path = join(directory, 'origin.container');
-    const header = { assignmentId, site: 'www', part: 1, parts: 1, type: JobType.PUBLISH };
+    const type = JobType.PUBLISH;
+    const header = { assignmentId, site: 'www', part: 1, parts: 1, type, expiresAtMs };
     const data = randomPieces(dataBytes);
     const written = await writeAssignment({ path, header, commands: [], data, keys: [key] });
     return new PullFixture(directory, path, written, key);
@@ -45,13 +46,13 @@ export class PullFixture {
   }
 
   /** An agent's spool, server and puller; `hasten`: how much faster its time-outs pass. */
-  async agent(name: string, hasten = 1) {
+  async agent(name: string, hasten = 1, spoolBudgetBytes = 1e12) {
     const clock: Clock = {
       nowMs: () => systemClock.nowMs() * hasten,
       schedule: (delayMs, action) => systemClock.schedule(delayMs / hasten, action),
     };
     const trust = { keys: [this.key.publicKey], threshold: 1 };
-    const spool = await ContainerSpool.open(join(this.directory, name), 1e12, clock);
+    const spool = await ContainerSpool.open(join(this.directory, name), spoolBudgetBytes, clock);
     const http = await startAgentHttp({
       host: '127.0.0.1',
       port: 0,

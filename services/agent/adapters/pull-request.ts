@@ -10,6 +10,8 @@ export interface PullRequest {
   readonly assignmentId?: string;
   /** Tells the source that a member of its own segment pulls. */
   readonly asMember: boolean;
+  /** W3C trace context of the run; sources are told. */
+  readonly traceparent?: string;
 }
 
 /** Thrown when no source gave the container in time. */

@@ -33,6 +33,13 @@ export class SourceList {
     return url === this.urls[0];
   }
 
+  /** The planned source, if it is well; not the last of all, which everybody relies on. */
+  helper(): string | undefined {
+    const [planned, ...others] = this.urls;
+    const isWell = planned !== undefined && !this.bad.has(planned) && !this.failures.has(planned);
+    return isWell && others.length > 0 && others.at(-1) !== planned ? planned : undefined;
+  }
+
   /** The source to try next; none when all are bad. */
   async next(): Promise<string | undefined> {
     for (;;) {

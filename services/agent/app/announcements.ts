@@ -1,5 +1,8 @@
 import { create } from '@bufbuild/protobuf';
 import {
+  type ControlMessage,
+  ControlMessageSchema,
+  JobType,
   type Notification,
   type SessionAnnouncement,
   SessionAnnouncementSchema,
@@ -21,6 +24,21 @@ export function unicastAnnouncement(
     unicastUrl: leaderUrl,
     unicast: true,
   });
+}
+
+/** The announcement to those who have not done what the others have. */
+export function lateAnnouncement(
+  notification: Notification,
+  missed: readonly string[],
+  leaderUrl: string,
+): SessionAnnouncement {
+  const lateSite = notification.type === JobType.SWITCH ? notification.site : '';
+  return { ...unicastAnnouncement(notification, missed, leaderUrl), lateSite };
+}
+
+/** As a message of the control channel. */
+export function messageOf(value: SessionAnnouncement): ControlMessage {
+  return create(ControlMessageSchema, { message: { case: 'sessionAnnouncement', value } });
 }
 
 export function isUnicast(announcement: SessionAnnouncement): boolean {

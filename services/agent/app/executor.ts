@@ -1,6 +1,4 @@
 import type { KeyObject } from 'node:crypto';
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import type { AssignmentHead } from '#libs/assignment/container.js';
 import { AssignmentRefused } from '#libs/assignment/errors.js';
@@ -11,10 +9,10 @@ import {
   AssignmentReportSchema,
   JobType,
   type LiveVersion,
-  LiveVersionSchema,
   NodeStatus,
 } from '#libs/contracts/index.js';
 import { checkAdmission } from '#libs/interpreter/admission.js';
+import { exclusively } from '#libs/interpreter/exclusive.js';
 import { confirmLive, goLive } from '#libs/interpreter/go-live.js';
 import type { HostPolicy } from '#libs/interpreter/host-policy.js';
 import type { InterpreterPorts } from '#libs/interpreter/ports.js';
@@ -22,14 +20,11 @@ import { prepareContainer } from '#libs/interpreter/prepare-container.js';
 import { readSiteState, recover, type SiteState } from '#libs/interpreter/recover.js';
 import type { SitePolicy } from '#libs/interpreter/site-policy.js';
 import type { TrustRoot } from '#libs/keys/key-provider.js';
+import { type ControlClock, isTrusted } from './control-clock.js';
+import { liveVersionsOf, sitesIn, versionWith } from './site-versions.js';
+import { untilTime } from './until-due.js';
 
-/** The control plane's clock as this host knows it. */
-export interface ControlClock {
-  /** To be added to this host's time. */
-  readonly offsetMs: number;
-  /** How far the sum may be off; 0: it was never measured. */
-  readonly errorMs: number;
-}
+export type { ControlClock } from './control-clock.js';
 
 /** Remembers for each site the newest assignment that switched it. */
 export interface SwitchMemory {
@@ -62,11 +57,16 @@ export interface AssignmentExecutor {
   execute(assignmentId: string, containerPath: string): Promise<AssignmentReport>;
 }
 
-/** Executes on the thread that it is on, one assignment at a time. */
+/**
+ * Executes on the thread that it is on. Versions are built one after the other; a switch waits for
+ * other switches of its site only, so that a build under way holds up none.
+ */
 export class Executor implements AssignmentExecutor {
   private readonly reports = new Map<string, AssignmentReport>();
+  private readonly running = new Map<string, Promise<AssignmentReport>>();
   private readonly sites = new Map<string, SiteState>();
-  private queue: Promise<unknown> = Promise.resolve();
+  /** Settled unless a switch waits for its time, which is near then. */
+  private armed: Promise<unknown> = Promise.resolve();
 
   private constructor(private readonly options: ExecutorOptions) {}
 
@@ -75,25 +75,14 @@ export class Executor implements AssignmentExecutor {
     const executor = new Executor(options);
     for (const site of sitesIn(options.root)) {
       executor.sites.set(site, await recover({ root: options.root, site }, options.ports));
-      // A probe may take its time; what arrives meanwhile waits for it.
-      executor.queue = executor.queue.then(() => executor.confirm(site));
+      // A probe may take its time; a switch that arrives meanwhile waits for it.
+      void executor.switching(site, () => executor.confirm(site));
     }
     return executor;
   }
 
   liveVersions(): LiveVersion[] {
-    return [...this.sites].flatMap(([site, { live, prepared }]) =>
-      live
-        ? [
-            create(LiveVersionSchema, {
-              site,
-              sequence: BigInt(live.sequence),
-              treeDigest: Buffer.from(live.treeDigest, 'hex'),
-              keptTrees: prepared.map(({ treeDigest }) => beginningOf(treeDigest)),
-            }),
-          ]
-        : [],
-    );
+    return liveVersionsOf(this.sites);
   }
 
   reportOf(assignmentId: string): AssignmentReport | undefined {
@@ -101,16 +90,22 @@ export class Executor implements AssignmentExecutor {
   }
 
   execute(assignmentId: string, containerPath: string): Promise<AssignmentReport> {
-    const done = this.queue.then(async () => {
-      const known = this.reports.get(assignmentId);
-      if (known) return known;
-      const report = await this.run(assignmentId, containerPath);
-      const isOver = report.status !== NodeStatus.FAILED && report.status !== NodeStatus.RECEIVED;
-      if (isOver) this.reports.set(assignmentId, report);
-      return report;
+    const running = this.running.get(assignmentId);
+    if (running) return running;
+    const done = this.perform(assignmentId, containerPath).finally(() => {
+      this.running.delete(assignmentId);
     });
-    this.queue = done;
+    this.running.set(assignmentId, done);
     return done;
+  }
+
+  private async perform(assignmentId: string, path: string): Promise<AssignmentReport> {
+    const known = this.reports.get(assignmentId);
+    if (known) return known;
+    const report = await this.run(assignmentId, path);
+    const isOver = report.status !== NodeStatus.FAILED && report.status !== NodeStatus.RECEIVED;
+    if (isOver) this.reports.set(assignmentId, report);
+    return report;
   }
 
   private async run(assignmentId: string, path: string): Promise<AssignmentReport> {
@@ -127,12 +122,27 @@ export class Executor implements AssignmentExecutor {
     }
   }
 
+  private building<T>(action: () => Promise<T>): Promise<T> {
+    return exclusively(`${this.options.root} build`, async () => {
+      // Planning does not pause; a switch that is due any moment goes first.
+      await this.armed;
+      return action();
+    });
+  }
+
+  private switching<T>(site: string, action: () => Promise<T>): Promise<T> {
+    return exclusively(`${this.options.root} switch ${site}`, action);
+  }
+
   private async prepare(path: string, head: AssignmentHead) {
     const { header } = head;
-    const done = this.isOnDisk(header)
-      ? { status: NodeStatus.PREPARED, treeDigest: header.resultTreeDigest }
-      : await this.build(path, head);
-    return header.switchOnApply ? this.goLive(header, Number(header.sequence)) : done;
+    const done = await this.building(async () =>
+      this.isOnDisk(header)
+        ? { status: NodeStatus.PREPARED, treeDigest: header.resultTreeDigest }
+        : this.build(path, head),
+    );
+    if (!header.switchOnApply || done.status !== NodeStatus.PREPARED) return done;
+    return this.switching(header.site, () => this.goLive(header, Number(header.sequence)));
   }
 
   /** Nothing is built where the assignment says that the server has its tree, and it has. */
@@ -158,17 +168,23 @@ export class Executor implements AssignmentExecutor {
 
   private async switch(header: AssignmentHeader) {
     const { root, switches } = this.options;
-    const { live } = readSiteState({ root, site: header.site });
+    const { site } = header;
     const wanted = Number(header.switchToSequence);
-    if (!live || live.sequence !== wanted) {
-      this.admit(header);
-      const last = switches.lastOf(header.site);
-      if (header.sequence < BigInt(last)) {
-        const text = `assignment ${header.sequence} of ${header.site} is older than ${last}`;
-        throw new AssignmentRefused('replayed', text);
+    const isHere = () => versionWith(readSiteState({ root, site }), header, wanted) !== undefined;
+    // It may be what is being built.
+    if (!isHere()) await this.building(async () => undefined);
+    return this.switching(site, async () => {
+      const { live } = readSiteState({ root, site });
+      if (!live || live.sequence !== wanted) {
+        this.admit(header);
+        const last = switches.lastOf(site);
+        if (header.sequence < BigInt(last)) {
+          const text = `assignment ${header.sequence} of ${site} is older than ${last}`;
+          throw new AssignmentRefused('replayed', text);
+        }
       }
-    }
-    return this.goLive(header, wanted);
+      return this.goLive(header, wanted);
+    });
   }
 
   private async goLive(header: AssignmentHeader, wanted: number) {
@@ -177,8 +193,10 @@ export class Executor implements AssignmentExecutor {
     const location = { root, site };
     const sequence = versionWith(readSiteState(location), header, wanted) ?? wanted;
     const sitePolicy = this.policyOf(site);
+    const onReceipt = header.switchAtMs > 0n && !isTrusted(controlClock());
+    const due = onReceipt ? {} : { due: () => this.untilDue(header) };
     const { switchedAtMs, treeDigest, cleanup } = await this.noticing(site, () =>
-      goLive({ ...location, sequence, sitePolicy }, ports),
+      goLive({ ...location, sequence, sitePolicy, ...due }, ports),
     );
     switches.remember(site, Number(header.sequence));
     void cleanup.then((removed) => {
@@ -192,7 +210,15 @@ export class Executor implements AssignmentExecutor {
       treeDigest: Buffer.from(treeDigest, 'hex'),
       switchedAtMs: BigInt(Math.round(switchedAtMs + offsetMs)),
       clockErrorMs: Math.ceil(errorMs),
+      onReceipt,
     };
+  }
+
+  private async untilDue({ switchAtMs }: AssignmentHeader): Promise<void> {
+    const { ports, controlClock } = this.options;
+    const due = untilTime(Number(switchAtMs), ports.clock, controlClock);
+    this.armed = Promise.all([this.armed, due]);
+    await due;
   }
 
   private admit(header: AssignmentHeader): void {
@@ -229,31 +255,8 @@ export class Executor implements AssignmentExecutor {
   }
 }
 
-/** The version with the assignment's tree: the one with that sequence, or the newest. */
-function versionWith(state: SiteState, header: AssignmentHeader, sequence: number) {
-  const digest = Buffer.from(header.resultTreeDigest).toString('hex');
-  const versions = [...state.prepared, ...(state.live ? [state.live] : [])]
-    .filter(({ treeDigest }) => treeDigest === digest)
-    .map((version) => version.sequence)
-    .sort((a, b) => b - a);
-  return versions.includes(sequence) ? sequence : versions[0];
-}
-
-/** Enough to tell a site's trees apart. */
-function beginningOf(treeDigest: string): Uint8Array {
-  return Buffer.from(treeDigest.slice(0, 16), 'hex');
-}
-
 /** What a server says of an assignment that it could not get or execute. */
 export function failedReport(node: string, assignmentId: string, error: string): AssignmentReport {
   const status = NodeStatus.FAILED;
   return create(AssignmentReportSchema, { node, assignmentId, status, error });
-}
-
-function sitesIn(root: string): string[] {
-  try {
-    return readdirSync(join(root, 'sites'));
-  } catch {
-    return [];
-  }
 }

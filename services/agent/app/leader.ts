@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf';
+import { AssignmentRefused } from '#libs/assignment/errors.js';
 import type { Clock } from '#libs/clock/clock.js';
 import {
   type AssignmentReport,
@@ -14,11 +15,14 @@ import {
 import type { SegmentMember } from '#libs/election/segment.js';
 import type { SegmentRuntime } from '#libs/election/segment-runtime.js';
 import type { SessionOutcome } from '#libs/multicast/session.js';
+import { count } from '#libs/telemetry/metrics.js';
+import { inSpanOf } from '#libs/telemetry/trace-context.js';
 import type { ContainerPuller, Pulled } from '../adapters/container-puller.js';
-import type { ControlLink } from '../adapters/control-link.js';
 import { SpoolFailed } from '../adapters/pull-request.js';
-import { digestOf, unicastAnnouncement } from './announcements.js';
+import { digestOf, lateAnnouncement, unicastAnnouncement } from './announcements.js';
 import { collectUntilSettled } from './collection.js';
+import type { ControlLink } from './control-link.js';
+import { doubted } from './doubted-reports.js';
 import { failedReport } from './executor.js';
 import { sourcesOf } from './notified-sources.js';
 
@@ -43,6 +47,10 @@ export interface LeaderOptions {
   readonly hearsMulticast: (node: string) => boolean;
   /** Sends an announcement to the segment at once, not only with the next Leader Alive. */
   readonly announce: (announcement: SessionAnnouncement) => void;
+  /** Brings another leader its notification. */
+  readonly tell: (url: string, signed: Uint8Array, traceparent: string) => Promise<void>;
+  /** Digest of the tree that a container on disk makes, as it was signed. */
+  readonly signedTree: (path: string) => Promise<Uint8Array>;
   /** Executes a container on this host too and reports like any member. */
   readonly executeHere: (assignmentId: string, path: string) => void;
   readonly publish: (
@@ -82,7 +90,11 @@ export class Leader {
     const distribution: Distribution = { notification, unicastBytes: 0 };
     this.distributions.set(notification.assignmentId, distribution);
     this.forgetOldest();
-    this.distribute(distribution).catch((error: Error) => this.gaveUp(distribution, error));
+    const { assignmentId, runId, traceparent } = notification;
+    const of = { 'espalier.assignment.id': assignmentId, 'espalier.correlation.id': runId };
+    inSpanOf(traceparent, 'distribute assignment', of, () => this.distribute(distribution)).catch(
+      (error: Error) => this.gaveUp(distribution, error),
+    );
   }
 
   /** What Leader Alive repeats: assignments that not every member has reported. */
@@ -115,24 +127,32 @@ export class Leader {
       stripes: sourcesOf(notification).stripes,
       assignmentId,
       asMember: false,
+      traceparent: notification.traceparent,
     });
+    count('received_bytes', 'Bytes of containers that were pulled', {}, pulled.bytes);
+    const signedTree = await this.options.signedTree(pulled.path);
     await this.publishReceived(notification, pulled, this.options.clock.nowMs() - startedMs);
     void this.notifyNext(notification);
     if (nodes.includes(node)) executeHere(assignmentId, pulled.path);
     await this.distributeToMembers(distribution, pulled.path);
-    const reports = await collectUntilSettled(assignmentId, nodes, this.options);
+    const told = await collectUntilSettled(assignmentId, nodes, this.options);
+    const reports = doubted(told, signedTree);
     distribution.reports = reports;
+    for (const { status } of reports) {
+      count('assignment_reports', 'Outcomes of assignments', { status: NodeStatus[status] });
+    }
     this.announceToMissed(distribution, reports);
     await this.publishReports(distribution, reports);
   }
 
-  /** A full disk here keeps it from the whole segment: the run need not wait to know that. */
+  /** A full disk, or an expiry, keeps it from the whole segment: the run need not wait to know. */
   private gaveUp(distribution: Distribution, error: Error): void {
     const { node, log } = this.options;
     const { assignmentId, nodes } = distribution.notification;
     this.distributions.delete(assignmentId);
     log(`${assignmentId} is not distributed: ${error.message}`);
-    if (!(error instanceof SpoolFailed)) return;
+    const isExpired = error instanceof AssignmentRefused && error.reason === 'expired';
+    if (!isExpired && !(error instanceof SpoolFailed)) return;
     const reason = `${error.name}: ${node} leads and cannot pass it on: ${error.message}`;
     const reports = nodes.map((name) => failedReport(name, assignmentId, reason));
     void this.publishReports(distribution, reports);
@@ -146,8 +166,7 @@ export class Leader {
       .map((report) => report.node)
       .filter((name) => name !== node);
     if (missed.length === 0) delete distribution.announcement;
-    else
-      distribution.announcement = unicastAnnouncement(distribution.notification, missed, httpUrl);
+    else distribution.announcement = lateAnnouncement(distribution.notification, missed, httpUrl);
   }
 
   /** Members that multicast does not reach are told to pull. */
@@ -181,11 +200,7 @@ export class Leader {
         const request = create(NextLeaderRequestSchema, { assignmentId, segment, leader: node });
         const { next, signedNext, httpUrl } = await link.nextLeader(request);
         if (!next) return;
-        await fetch(`${httpUrl}/notification`, {
-          method: 'POST',
-          body: Buffer.from(signedNext),
-          signal: AbortSignal.timeout(notificationTimeoutMs),
-        });
+        await this.options.tell(`${httpUrl}/notification`, signedNext, notification.traceparent);
       }
     } catch (error) {
       log(`the next leader of ${assignmentId} is left to the planner: ${(error as Error).message}`);
@@ -239,5 +254,3 @@ export class Leader {
     }
   }
 }
-
-const notificationTimeoutMs = 5_000;

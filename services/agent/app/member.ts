@@ -14,6 +14,8 @@ export interface MemberOptions {
   readonly clock: Clock;
   /** To the leader, whoever it is when it arrives. */
   readonly report: (report: AssignmentReport) => void;
+  /** Called when the others have made another version of a site live and this server has not. */
+  readonly onLate: (site: string) => void;
   readonly log: (line: string) => void;
 }
 
@@ -29,6 +31,8 @@ export class Member {
   wants(announcement: SessionAnnouncement): Decision {
     const { node, executor } = this.options;
     if (!announcement.participants.includes(node)) return 'ignore';
+    const { assignmentId, lateSite } = announcement;
+    if (lateSite && !executor.reportOf(assignmentId)) this.options.onLate(lateSite);
     if (isUnicast(announcement)) {
       void this.pull(announcement);
       return 'ignore';
@@ -55,6 +59,8 @@ export class Member {
   /** Executes a container that is on disk and reports, also when it was executed before. */
   async executeAndReport(assignmentId: string, path: string, byUnicast: boolean): Promise<void> {
     const report = await this.options.executor.execute(assignmentId, path);
+    if (report.onReceipt)
+      this.options.log(`${assignmentId} did not wait: the clock is off too far`);
     if (report.error) this.failed(assignmentId, report.error);
     else this.failedAtMs.delete(assignmentId);
     this.options.report({ ...report, byUnicast });

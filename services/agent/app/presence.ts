@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf';
+import type { Clock } from '#libs/clock/clock.js';
 import {
   type Capacity,
   type IngressReport,
@@ -12,7 +13,10 @@ import { agentType } from '#libs/interpreter/admission.js';
 import type { AgentConfig } from '../config.js';
 import type { AssignmentExecutor } from './executor.js';
 
+const { timeZone } = new Intl.DateTimeFormat().resolvedOptions();
+
 export interface PresenceOptions {
+  readonly clock: Clock;
   readonly config: AgentConfig;
   readonly httpUrl: string;
   readonly capacity: () => Capacity;
@@ -20,8 +24,17 @@ export interface PresenceOptions {
   readonly onChanged: () => void;
 }
 
+/** A leader with less free disk steps aside. */
+const leastFreeBytes = 64n * 2n ** 20n;
+/** Long enough for the others to notice and to elect. */
+const asideMs = 60_000;
+
 /** What this agent says of itself, and as a leader of its segment. */
 export class Presence {
+  /** Other servers registered when this one last led. */
+  private hasOthers = false;
+  private asideUntilMs = 0;
+
   constructor(private readonly options: PresenceOptions) {}
 
   /** Another version went live here. */
@@ -38,11 +51,23 @@ export class Presence {
       capacity: capacity(),
       labels: { ...config.labels },
       liveVersions: executor.liveVersions(),
+      timeZone,
+      isLeaf: config.isLeaf,
     });
   }
 
+  /**
+   * A leader whose disk is full steps aside for others (0 for a minute, then the weakest there is):
+   * it has no room for what it would have to pass on. Alone it leads on and says what fails.
+   */
   priority(): bigint {
     const { cpuCount, cpuMhz, memoryBytes, diskFreeBytes, uptimeMs } = this.options.capacity();
+    const isFull = diskFreeBytes < leastFreeBytes;
+    if (!isFull) this.asideUntilMs = 0;
+    else if (this.hasOthers && this.asideUntilMs === 0) {
+      this.asideUntilMs = this.options.clock.nowMs() + asideMs;
+    }
+    if (isFull) return this.options.clock.nowMs() < this.asideUntilMs ? 0n : 1n;
     return votingPriority({
       cpuCount,
       cpuMhz,
@@ -61,6 +86,7 @@ export class Presence {
   ): IngressReport['report'] | undefined {
     const { config, httpUrl } = this.options;
     if (leader?.node !== config.node) return undefined;
+    this.hasOthers = members.length > 1;
     const value = create(NetworkSegmentReportSchema, {
       segment: config.segment,
       leader: leader.node,

@@ -60,9 +60,10 @@ export class SegmentStatistics {
   }
 
   /** What a member missed in the first pass is the network's loss; later passes are repair. */
-  missing({ node, sessionId, pass, missingTotal, unicastWanted }: MissingFrames): void {
+  missing({ node, sessionId, pass, ...report }: MissingFrames): void {
+    const { missingTotal, unicastWanted, moreFollow } = report;
     const session = this.running.get(hex(sessionId));
-    if (!session || pass > 1 || unicastWanted || session.answered.has(node)) return;
+    if (!session || pass > 1 || unicastWanted || moreFollow || session.answered.has(node)) return;
     session.answered.add(node);
     const loss = this.losses.get(node) ?? { frames: 0, missed: 0, sessions: 0 };
     loss.frames += session.frames;

@@ -26,6 +26,17 @@ describe('the health that load balancers see', () => {
     );
   });
 
+  test('is bad while the others have switched, until this server has too', () => {
+    const live = [version('www', 1)];
+    const late = new Map([['www', 1n]]);
+    expect(serviceHealth([], live, live, late)).toMatchObject({
+      inService: false,
+      sites: [{ site: 'www', reason: 'the others have switched' }],
+    });
+    expect(serviceHealth([], [version('www', 2, 2n)], live, late).inService).toBe(true);
+    expect(serviceHealth([], [], [], new Map([['www', 0n]])).inService).toBe(false);
+  });
+
   test('is good again after a switch, whatever was expected at the start', () => {
     const live = [version('www', 9, 7n)];
     expect(serviceHealth([version('www', 2)], live, [version('www', 1)]).inService).toBe(true);

@@ -14,17 +14,20 @@ export interface ServiceHealth {
 const none = new Uint8Array();
 
 /**
- * A server that came up with less than it is to serve is out of service until it serves it. What
- * was switched since the start is newer than what was expected at the start.
+ * A server that came up with less than it is to serve is out of service until it serves it, and so
+ * is one that has not switched yet while the others have. What was switched since the start is
+ * newer than what was expected at the start.
+ * @param late site -> sequence that was live here when the others had switched
  */
 export function serviceHealth(
   expected: readonly LiveVersion[],
   live: readonly LiveVersion[],
   liveAtStart: readonly LiveVersion[],
+  late: ReadonlyMap<string, bigint> = new Map(),
 ): ServiceHealth {
   const serving = new Map(live.map((version) => [version.site, version]));
   const atStart = new Map(liveAtStart.map((version) => [version.site, version]));
-  const missing = new Map(
+  const reasons = new Map(
     expected
       .filter(({ site, treeDigest }) => {
         const now = serving.get(site);
@@ -33,11 +36,15 @@ export function serviceHealth(
       })
       .map(({ site }) => [site, 'it is not synchronized yet']),
   );
-  const sites = [...new Set([...serving.keys(), ...missing.keys()])].sort().map((site) => ({
+  for (const [site, sequence] of late) {
+    const isAsThen = (serving.get(site)?.sequence ?? 0n) === sequence;
+    if (isAsThen) reasons.set(site, 'the others have switched');
+  }
+  const sites = [...new Set([...serving.keys(), ...reasons.keys()])].sort().map((site) => ({
     site,
-    inService: !missing.has(site),
+    inService: !reasons.has(site),
     sequence: String(serving.get(site)?.sequence ?? 0n),
-    reason: missing.get(site) ?? '',
+    reason: reasons.get(site) ?? '',
   }));
-  return { inService: missing.size === 0, sites };
+  return { inService: reasons.size === 0, sites };
 }

@@ -1,12 +1,17 @@
 import { openContainer } from '#libs/assignment/reader.js';
 import { type Clock, sleep } from '#libs/clock/clock.js';
 import type { TrustRoot } from '#libs/keys/key-provider.js';
-import type { ControlClock } from './executor.js';
+import type { ControlClock } from './control-clock.js';
 
+/** So long before a switch its preparation begins: a thread to be started, lines to be flushed. */
+export const headStartMs = 1_000;
 /** Below this, a timer is as exact as it gets. */
 const exactMs = 1_000;
 
-/** Resolves when the time has come that a switch may have; at once for every other assignment. */
+/**
+ * Resolves shortly before the time that a switch may have, for the executor to get ready; at once
+ * for every other assignment.
+ */
 export async function untilDue(
   containerPath: string,
   trust: TrustRoot,
@@ -15,6 +20,15 @@ export async function untilDue(
 ): Promise<void> {
   const head = await openContainer(containerPath, trust).catch(() => undefined);
   const atMs = Number(head?.header.switchAtMs ?? 0n);
+  await untilTime(atMs - headStartMs, clock, controlClock);
+}
+
+/** Resolves when the control plane's clock shows this time, as far as this host knows it. */
+export async function untilTime(
+  atMs: number,
+  clock: Clock,
+  controlClock: () => ControlClock,
+): Promise<void> {
   for (;;) {
     const waitMs = atMs - (clock.nowMs() + controlClock().offsetMs);
     if (waitMs <= 0) return;

@@ -1,0 +1,97 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { requestedRange } from '#libs/content-store/http-range.js';
+import { type LinkGate, weightOf } from '#libs/tree/link-gate.js';
+import type { ContainerSpool } from './container-spool.js';
+import type { ReadableContainer } from './readable-container.js';
+
+export interface BlobServerOptions {
+  readonly spool: ContainerSpool;
+  /** What goes out waits here for its turn. */
+  readonly uplink?: LinkGate | undefined;
+  /** Told how many bytes of a container went to members of the own segment. */
+  readonly onServedToMember: (digest: string, bytes: number) => void;
+}
+
+const maxWaitMs = 60_000;
+/** What takes its turn on the uplink as one. */
+const pieceBytes = 64 * 1024;
+/** A client that takes nothing for so long has gone. */
+const unreadTimeoutMs = 60_000;
+
+/** Sends a whole container, or what has come of one: the rest follows as it comes. */
+export async function serveBlob(
+  options: BlobServerOptions,
+  digest: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const container = await options.spool.open(digest, waitOf(request));
+  if (!container) {
+    response.writeHead(404).end();
+    return;
+  }
+  try {
+    await sendRange(options, container, digest, request, response);
+  } finally {
+    await container.release();
+  }
+}
+
+/** Who does not wait wants all that it asks for, or nothing. */
+async function sendRange(
+  { onServedToMember, uplink }: BlobServerOptions,
+  container: ReadableContainer,
+  digest: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { sizeBytes } = container;
+  const range = requestedRange(request.headers.range, sizeBytes);
+  if (range.kind === 'unsatisfiable') {
+    response.writeHead(416, { 'content-range': `bytes */${sizeBytes}` }).end();
+    return;
+  }
+  const { offset, length } = range.kind === 'part' ? range : { offset: 0, length: sizeBytes };
+  const end = offset + length;
+  const waitMs = waitOf(request);
+  if ((await container.readable(offset, waitMs)) < (waitMs > 0 ? offset + 1 : end)) {
+    response.writeHead(503, { 'retry-after': '1' }).end();
+    return;
+  }
+  response.writeHead(range.kind === 'part' ? 206 : 200, {
+    'content-length': length,
+    'content-type': 'application/octet-stream',
+    ...(range.kind === 'part'
+      ? { 'content-range': `bytes ${offset}-${end - 1}/${sizeBytes}` }
+      : {}),
+  });
+  if (request.headers['espalier-member']) onServedToMember(digest, length);
+  response.setTimeout(unreadTimeoutMs, () => response.destroy());
+  for (let at = offset; at < end && !response.destroyed; ) {
+    const to = Math.min(end, at + pieceBytes, await container.readable(at, waitMs));
+    const bytes = await container.read(at, Math.max(0, to - at));
+    if (bytes.length === 0) throw new Error('the rest does not come: another source is asked');
+    at += bytes.length;
+    const passed = await uplink?.pass(digest, weightOf(sizeBytes), bytes.length);
+    if (!response.write(bytes, passed) && !response.destroyed) await drained(response);
+  }
+  response.end();
+}
+
+function drained(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      response.off('drain', done);
+      response.off('close', done);
+      resolve();
+    };
+    response.on('drain', done);
+    response.on('close', done);
+  });
+}
+
+/** How long the client lets us wait for what is on its way (RFC 7240, `wait`). */
+function waitOf(request: IncomingMessage): number {
+  const seconds = /\bwait=(\d{1,4})\b/.exec(String(request.headers.prefer ?? ''))?.[1];
+  return Math.min(Number(seconds ?? 0) * 1_000, maxWaitMs);
+}

@@ -1,0 +1,61 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { Cancel } from '#libs/clock/clock.js';
+import { PeerConnections } from '#libs/fleet-http/adapters/peer-http.js';
+import { VirtualClock } from '#libs/testkit/virtual-clock.js';
+import { isTrusted } from '../app/control-clock.js';
+import { ClockOffset, type TimeAnswer } from './clock-offset.js';
+
+/** Says when something is scheduled, and for when. */
+class ToldClock extends VirtualClock {
+  private tell: (delayMs: number) => void = () => undefined;
+  readonly scheduled = new Promise<number>((resolve) => {
+    this.tell = resolve;
+  });
+
+  override schedule(delayMs: number, action: () => void): Cancel {
+    this.tell(delayMs);
+    return super.schedule(delayMs, action);
+  }
+}
+
+let server: Server;
+let http: PeerConnections;
+let answer: TimeAnswer;
+
+beforeEach(async () => {
+  http = new PeerConnections();
+  server = createServer((_, response) => response.end(JSON.stringify(answer)));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+});
+afterEach(async () => {
+  http.close();
+  await new Promise((resolve) => server.close(resolve));
+});
+
+async function measured() {
+  const clock = new ToldClock(1_000);
+  const offset = new ClockOffset(clock, http, () => undefined);
+  offset.follow(`http://127.0.0.1:${(server.address() as AddressInfo).port}/time`);
+  const againMs = await clock.scheduled;
+  offset.close();
+  return { ...offset.current, againMs, now: offset.now() };
+}
+
+test('a clock that was measured is trusted, and looked at again in a minute', async () => {
+  answer = { nowMs: 5_000, errorMs: 2 };
+  const { offsetMs, errorMs, againMs, now } = await measured();
+  expect(Math.abs(offsetMs - 4_000)).toBeLessThanOrEqual(errorMs);
+  expect(errorMs).toBeGreaterThan(2);
+  expect(isTrusted({ offsetMs, errorMs })).toBe(true);
+  expect(againMs).toBe(60_000);
+  expect(now).toEqual({ nowMs: 1_000 + offsetMs, errorMs });
+});
+
+test('what a leader says before it has measured is not trusted, and asked again soon', async () => {
+  answer = new ClockOffset(new VirtualClock(5_000), http, () => undefined).now();
+  const { offsetMs, errorMs, againMs } = await measured();
+  expect(isTrusted({ offsetMs, errorMs })).toBe(false);
+  expect(againMs).toBe(1_000);
+});

@@ -1,0 +1,48 @@
+import { create } from '@bufbuild/protobuf';
+import { describe, expect, test } from '@jest/globals';
+import { CapacitySchema, RegisterSchema } from '#libs/contracts/index.js';
+import { VirtualClock } from '#libs/testkit/virtual-clock.js';
+import type { AgentConfig } from '../config.js';
+import { Presence } from './presence.js';
+
+/** A leader of a segment of so many servers. */
+function leaderOf(servers: number, disk: { free: bigint }) {
+  const clock = new VirtualClock(1_000);
+  const presence = new Presence({
+    clock,
+    config: { node: 'a', segment: 's', labels: {} } as Partial<AgentConfig> as AgentConfig,
+    httpUrl: 'http://a',
+    capacity: () =>
+      create(CapacitySchema, {
+        cpuCount: 2,
+        memoryBytes: 4_000_000_000n,
+        diskFreeBytes: disk.free,
+      }),
+    executor: { liveVersions: () => [] },
+    onChanged: () => undefined,
+  });
+  const members = Array.from({ length: servers }, (_, n) => ({
+    register: create(RegisterSchema, { node: `${n}` }),
+  }));
+  presence.segmentReport({ node: 'a', term: 1n, httpUrl: 'http://a' }, members, 'registered');
+  return { presence, clock };
+}
+
+describe('the leader of a segment whose disk is full', () => {
+  test('steps aside for the others, and comes back as a candidate when there is room', () => {
+    const disk = { free: 10n * 2n ** 30n };
+    const { presence, clock } = leaderOf(3, disk);
+    expect(presence.priority()).toBeGreaterThan(1n);
+    disk.free = 1_000_000n;
+    expect(presence.priority()).toBe(0n);
+    clock.advance(61_000);
+    expect(presence.priority()).toBe(1n);
+    disk.free = 10n * 2n ** 30n;
+    expect(presence.priority()).toBeGreaterThan(1n);
+  });
+
+  test('leads on when there is nobody else', () => {
+    const { presence } = leaderOf(1, { free: 1_000_000n });
+    expect(presence.priority()).toBe(1n);
+  });
+});
