@@ -1,19 +1,29 @@
+import type { NatsConnection } from '@nats-io/nats-core';
 import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { Clock } from '#libs/clock/clock.js';
 import type { EventLog } from '#libs/event-log/event-log.js';
 import { LogView } from '#libs/event-log/log-view.js';
-import { CLOCK, EVENT_LOG, LOGGER } from '#libs/nest-jetstream/tokens.js';
+import { CLOCK, EVENT_LOG, LOGGER, NATS } from '#libs/nest-jetstream/tokens.js';
 import type { Logger } from '#libs/telemetry/logger.js';
+import { JobsController } from './adapters/jobs.controller.js';
+import { natsReachability } from './adapters/nats-reachability.js';
+import { RunsController } from './adapters/runs.controller.js';
 import { SchedulerController } from './adapters/scheduler.controller.js';
+import { Claims } from './app/claims.js';
+import { Endings } from './app/endings.js';
+import { Rollouts } from './app/rollouts.js';
+import { FactsGatherer } from './app/run-facts.js';
+import { Runs } from './app/runs.js';
 import { Scheduler } from './app/scheduler.js';
 import { Tending } from './app/tending.js';
+import { WaitingRuns } from './app/waiting-runs.js';
 import { schedulerConfig } from './config.js';
-import { emptyFleet, evolveFleet, type Fleet, fleetAggregates } from './domain/fleet.js';
-
-const FLEET = Symbol('FLEET');
+import { evolveFleet, type Fleet, fleetAggregates, newFleet } from './domain/fleet.js';
+import { JobsAtWork, jobProviders } from './job-providers.module.js';
+import { FLEET } from './tokens.js';
 
 @Module({
-  controllers: [SchedulerController],
+  controllers: [SchedulerController, RunsController, JobsController],
   providers: [
     {
       provide: FLEET,
@@ -21,7 +31,7 @@ const FLEET = Symbol('FLEET');
       useFactory: (log: EventLog) =>
         LogView.start<Fleet>(log, {
           aggregateTypes: fleetAggregates,
-          initial: emptyFleet,
+          initial: newFleet(),
           evolve: evolveFleet,
         }),
     },
@@ -29,26 +39,77 @@ const FLEET = Symbol('FLEET');
       provide: Scheduler,
       inject: [EVENT_LOG, FLEET, CLOCK],
       useFactory: (log: EventLog, fleet: LogView<Fleet>, clock: Clock) =>
-        new Scheduler(log, fleet, clock, schedulerConfig(process.env)),
+        new Scheduler(log, fleet, clock),
+    },
+    { provide: Claims, inject: [EVENT_LOG], useFactory: (log: EventLog) => new Claims(log) },
+    {
+      provide: Endings,
+      inject: [EVENT_LOG, CLOCK, Claims],
+      useFactory: (log: EventLog, clock: Clock, claims: Claims) => new Endings(log, clock, claims),
+    },
+    {
+      provide: Runs,
+      inject: [EVENT_LOG, FLEET, CLOCK, Claims, Endings, NATS],
+      useFactory: (
+        log: EventLog,
+        fleet: LogView<Fleet>,
+        clock: Clock,
+        claims: Claims,
+        endings: Endings,
+        nats: NatsConnection,
+      ) => {
+        const config = schedulerConfig(process.env);
+        const facts = new FactsGatherer(log, fleet, clock, config, natsReachability(nats));
+        return new Runs(log, fleet, clock, claims, facts, endings, config.budget);
+      },
+    },
+    {
+      provide: Rollouts,
+      inject: [EVENT_LOG, FLEET, Runs, Endings, CLOCK, LOGGER],
+      useFactory: (
+        log: EventLog,
+        fleet: LogView<Fleet>,
+        runs: Runs,
+        endings: Endings,
+        clock: Clock,
+        logger: Logger,
+      ) => new Rollouts(log, fleet, runs, endings, clock, logger),
+    },
+    {
+      provide: WaitingRuns,
+      inject: [FLEET, Runs, Endings, Rollouts, CLOCK, LOGGER],
+      useFactory: (
+        fleet: LogView<Fleet>,
+        runs: Runs,
+        endings: Endings,
+        rollouts: Rollouts,
+        clock: Clock,
+        logger: Logger,
+      ) => new WaitingRuns(fleet, runs, endings, rollouts, clock, logger),
     },
     {
       provide: Tending,
-      inject: [FLEET, Scheduler, CLOCK, LOGGER],
-      useFactory: (fleet: LogView<Fleet>, scheduler: Scheduler, clock: Clock, logger: Logger) => {
+      inject: [FLEET, Runs, CLOCK, LOGGER],
+      useFactory: (fleet: LogView<Fleet>, runs: Runs, clock: Clock, logger: Logger) => {
         const { repairDelayMs } = schedulerConfig(process.env);
-        return new Tending(fleet, scheduler, clock, repairDelayMs, logger);
+        return new Tending(fleet, runs, clock, repairDelayMs, logger);
       },
     },
+    ...jobProviders,
   ],
 })
 export class SchedulerModule implements OnApplicationShutdown {
   constructor(
     @Inject(FLEET) private readonly fleet: LogView<Fleet>,
     @Inject(Tending) private readonly tending: Tending,
+    @Inject(WaitingRuns) private readonly waiting: WaitingRuns,
+    @Inject(JobsAtWork) private readonly jobs: JobsAtWork,
   ) {}
 
   async onApplicationShutdown(): Promise<void> {
     this.tending.close();
+    this.waiting.close();
+    await this.jobs.close();
     await this.fleet.close();
   }
 }

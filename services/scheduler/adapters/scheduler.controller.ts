@@ -12,16 +12,15 @@ import {
   ExpectedQuerySchema,
   ExpectedVersionsSchema,
   type RecordedEvent,
-  type RequestRun,
-  RequestRunSchema,
   subjects,
 } from '#libs/contracts/index.js';
 import type { Caller } from '#libs/nest-jetstream/context.js';
 import { OnCommand, OnEvent, OnRequest } from '#libs/nest-jetstream/decorators.js';
-import { type Accepted, Scheduler } from '../app/scheduler.js';
+import type { Accepted } from '../app/runs.js';
+import { Scheduler } from '../app/scheduler.js';
 import { Tending } from '../app/tending.js';
 
-/** What the scheduler hears: commands, outcomes of runs, and what may make servers stale. */
+/** What the scheduler hears: commands on sites and groups, and what may make servers stale. */
 @Controller()
 export class SchedulerController {
   constructor(
@@ -49,31 +48,6 @@ export class SchedulerController {
     return this.scheduler.deleteGroup(command, caller);
   }
 
-  @OnCommand('scheduler', 'RequestRun', RequestRunSchema)
-  requestRun(command: RequestRun, caller: Caller): Promise<Accepted> {
-    return this.scheduler.requestRun(command, caller);
-  }
-
-  @OnEvent('RunCompleted')
-  onRunCompleted(event: RecordedEvent<'RunCompleted'>): Promise<void> {
-    return this.scheduler.closeRun(event);
-  }
-
-  @OnEvent('RunPartiallyCompleted')
-  onRunPartiallyCompleted(event: RecordedEvent<'RunPartiallyCompleted'>): Promise<void> {
-    return this.scheduler.closeRun(event);
-  }
-
-  @OnEvent('RunFailed')
-  onRunFailed(event: RecordedEvent<'RunFailed'>): Promise<void> {
-    return this.scheduler.closeRun(event);
-  }
-
-  @OnEvent('RunAborted')
-  onRunAborted(event: RecordedEvent<'RunAborted'>): Promise<void> {
-    return this.scheduler.closeRun(event);
-  }
-
   @OnRequest(
     subjects.command('scheduler', 'ExpectedVersions'),
     ExpectedQuerySchema,
@@ -86,7 +60,6 @@ export class SchedulerController {
   @OnEvent('SegmentChanged')
   @OnEvent('GroupCreated')
   @OnEvent('GroupEdited')
-  @OnEvent('RunClosed')
   @OnEvent('RunCancelled')
   async mayBeStale(event: RecordedEvent): Promise<void> {
     this.tending.happened(event);

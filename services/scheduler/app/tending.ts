@@ -9,7 +9,8 @@ import {
 } from '#libs/contracts/index.js';
 import type { LogView } from '#libs/event-log/log-view.js';
 import { type Logger, reasonOf } from '#libs/telemetry/logger.js';
-import { automaticActor, type Fleet, registrationLagMs } from '../domain/fleet.js';
+import { type Fleet, registrationLagMs } from '../domain/fleet.js';
+import { automaticActor } from '../domain/open-runs.js';
 import {
   type Attempt,
   attemptKey,
@@ -19,7 +20,7 @@ import {
   repairsDue,
   sitesOfServer,
 } from '../domain/tending.js';
-import type { Scheduler } from './scheduler.js';
+import type { Runs } from './runs.js';
 
 /**
  * Brings up servers that do not serve what their sites have live: new ones, and those that missed
@@ -35,7 +36,7 @@ export class Tending {
 
   constructor(
     private readonly fleet: Pick<LogView<Fleet>, 'state' | 'reaches'>,
-    private readonly scheduler: Scheduler,
+    private readonly runs: Pick<Runs, 'request'>,
     private readonly clock: Clock,
     /** Servers that come together are brought up together. 0: nothing is brought up by itself. */
     private readonly delayMs: number,
@@ -102,7 +103,7 @@ export class Tending {
       this.attempts.set(attemptKey(site, node), { tree, count, lastAtMs });
     }
     try {
-      await this.scheduler.requestRun(command, { actor: automaticActor, commandId: runId });
+      await this.runs.request(command, { actor: automaticActor, commandId: runId });
       this.logger.info('servers are brought up', { site, runId, nodes: nodes.join(' ') });
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;

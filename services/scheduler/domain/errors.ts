@@ -104,8 +104,14 @@ export class RunExists extends DomainError {
 
 export class RunConflict extends DomainError {
   override readonly name = 'RunConflict';
-  constructor(site: string, openRunId: string) {
-    super(`run ${openRunId} of site ${site} is not over yet`, `wait until run ${openRunId} ends`);
+  constructor(
+    site: string,
+    readonly openRunId: string,
+  ) {
+    super(
+      `run ${openRunId} of site ${site} is not over yet`,
+      `wait until run ${openRunId} ends, or queue behind it (--on-conflict queue)`,
+    );
   }
 }
 
@@ -135,5 +141,82 @@ export class UnknownTarget extends DomainError {
   override readonly name = 'UnknownTarget';
   constructor(site: string, what: string) {
     super(`${site} has no ${what}`, `espalier history ${site} shows versions and checkpoints`);
+  }
+}
+
+/** A cron expression, a time zone, a window or a time that is none. */
+export class InvalidSchedule extends DomainError {
+  override readonly name = 'InvalidSchedule';
+  constructor(what: string) {
+    super(
+      `the schedule is wrong: ${what}`,
+      'cron is "minute hour day month weekday", e.g. "0 3 * * 1-5"; a zone is e.g. Europe/Paris',
+    );
+  }
+}
+
+export class UnknownRun extends DomainError {
+  override readonly name = 'UnknownRun';
+  constructor(runId: string) {
+    super(`there is no run ${runId}`, 'espalier get runs lists them');
+  }
+}
+
+/** A run that waits no more. */
+export class CannotCancel extends DomainError {
+  override readonly name = 'CannotCancel';
+  constructor(runId: string, situation: string) {
+    super(`run ${runId} is ${situation}`, `espalier describe run ${runId} tells how it stands`);
+  }
+}
+
+export class InvalidRollout extends DomainError {
+  override readonly name = 'InvalidRollout';
+  constructor(what: string) {
+    super(`the rollout is wrong: ${what}`, 'give waves by percent, count, segment or selector');
+  }
+}
+
+export class NoRollout extends DomainError {
+  override readonly name = 'NoRollout';
+  constructor(runId: string) {
+    super(`run ${runId} is no rollout under way`, 'espalier get runs lists them');
+  }
+}
+
+export class UnknownJob extends DomainError {
+  override readonly name = 'UnknownJob';
+  constructor(job: string) {
+    super(`there is no job ${JSON.stringify(job)}`, 'espalier get jobs lists them');
+  }
+}
+
+export class JobExists extends DomainError {
+  override readonly name = 'JobExists';
+  constructor(job: string) {
+    super(`job ${job} exists already and is another one`, 'edit it, or choose another name');
+  }
+}
+
+export class JobIsPaused extends DomainError {
+  override readonly name = 'JobIsPaused';
+  constructor(job: string) {
+    super(`job ${job} is paused`, `espalier job resume ${job} lets it run again`);
+  }
+}
+
+/** A job that in the end would start itself. */
+export class CyclicTriggers extends DomainError {
+  override readonly name = 'CyclicTriggers';
+  constructor(path: readonly string[]) {
+    super(`the jobs would start each other for ever: ${path.join(' after ')}`, 'break the cycle');
+  }
+}
+
+/** Part of a job that can mean nothing. */
+export class InvalidTrigger extends DomainError {
+  override readonly name = 'InvalidTrigger';
+  constructor(job: string, reason: string) {
+    super(`job ${job} is wrong: ${reason}`, 'espalier job create --help shows what a job has');
   }
 }

@@ -4,7 +4,9 @@ import {
   NodeStatus,
   type RecordedEvent,
   type Register,
+  type TimeWindow,
 } from '#libs/contracts/index.js';
+import { followOpenRuns, type OpenRuns } from './open-runs.js';
 import type { Server } from './targets.js';
 
 /** A group as `RequestRun` needs it. */
@@ -12,6 +14,8 @@ export interface GroupEntry {
   readonly name: string;
   readonly site: string;
   readonly membership: Membership;
+  /** When its servers may be changed; none: at any time. */
+  readonly windows?: readonly TimeWindow[];
 }
 
 interface Enrolment {
@@ -24,9 +28,11 @@ interface Member {
   readonly labels: Readonly<Record<string, string>>;
   /** By site. */
   readonly live: ReadonlyMap<string, LiveVersion>;
+  readonly diskFreeBytes: number;
 }
 
 interface Segment {
+  readonly leader: string;
   readonly members: ReadonlyMap<string, Member>;
   readonly changedAt: number;
 }
@@ -36,13 +42,6 @@ interface Switched {
   readonly tree: string;
   readonly at: number;
   readonly atMs: number;
-}
-
-/** A run that is not over. */
-interface OpenRun {
-  readonly site: string;
-  /** Nobody asked for it: it gives way to one that somebody asks for. */
-  readonly automatic: boolean;
 }
 
 /** What the log says of groups, servers, what they serve, and open runs. */
@@ -55,9 +54,11 @@ export interface Fleet {
   readonly switched: ReadonlyMap<string, ReadonlyMap<string, ReadonlyMap<string, Switched>>>;
   /** Site -> digest of the tree that the last commit made live. */
   readonly liveTrees: ReadonlyMap<string, string>;
-  readonly openRuns: ReadonlyMap<string, OpenRun>;
+  /** Server -> when it last reported that an assignment failed. */
+  readonly failed: ReadonlyMap<string, number>;
+  readonly openRuns: OpenRuns;
   /** Site -> its newest run. */
-  readonly lastRuns: ReadonlyMap<string, string>;
+  readonly lastRuns: Map<string, string>;
 }
 
 export const fleetAggregates = [
@@ -68,34 +69,44 @@ export const fleetAggregates = [
   'run-in-segment',
   'outcome',
   'shadow',
+  'rollout',
 ] as const;
 
-/** The actor of runs that the scheduler starts by itself. */
-export const automaticActor = 'service:scheduler';
-
-export const emptyFleet: Fleet = {
-  groups: new Map(),
-  enrolled: new Map(),
-  registered: new Map(),
-  switched: new Map(),
-  liveTrees: new Map(),
-  openRuns: new Map(),
-  lastRuns: new Map(),
-};
+/** A fleet of which nothing is known; of each view its own, for parts of it change in place. */
+export function newFleet(): Fleet {
+  return {
+    groups: new Map(),
+    enrolled: new Map(),
+    registered: new Map(),
+    switched: new Map(),
+    liveTrees: new Map(),
+    failed: new Map(),
+    openRuns: new Map(),
+    lastRuns: new Map(),
+  };
+}
 
 /** The fleet after one more event; events that do not concern it change nothing. */
 export function evolveFleet(fleet: Fleet, happened: RecordedEvent): Fleet {
+  const after = evolve(fleet, happened);
+  followOpenRuns(fleet.openRuns, happened);
+  return after;
+}
+
+function evolve(fleet: Fleet, happened: RecordedEvent): Fleet {
   switch (happened.type) {
     case 'GroupCreated': {
-      const { group: name, site, membership } = happened.data;
+      const { group: name, site, membership, maintenance } = happened.data;
       if (!membership) return fleet;
-      return { ...fleet, groups: put(fleet.groups, name, { name, site, membership }) };
+      const windows = maintenance?.windows ?? [];
+      return { ...fleet, groups: put(fleet.groups, name, { name, site, membership, windows }) };
     }
     case 'GroupEdited': {
-      const { group: name, membership } = happened.data;
+      const { group: name, membership, maintenance } = happened.data;
       const known = fleet.groups.get(name);
       if (!known || !membership) return fleet;
-      return { ...fleet, groups: put(fleet.groups, name, { ...known, membership }) };
+      const windows = maintenance?.windows ?? known.windows ?? [];
+      return { ...fleet, groups: put(fleet.groups, name, { ...known, membership, windows }) };
     }
     case 'GroupDeleted':
       return { ...fleet, groups: without(fleet.groups, happened.data.group) };
@@ -104,30 +115,25 @@ export function evolveFleet(fleet: Fleet, happened: RecordedEvent): Fleet {
       return { ...fleet, enrolled: put(fleet.enrolled, node, { segment, labels }) };
     }
     case 'SegmentChanged': {
-      const { segment, members } = happened.data;
+      const { segment, leader, members } = happened.data;
       const byName = new Map(members.map((member) => [member.node, memberOf(member)]));
-      const entry = { members: byName, changedAt: happened.sequence };
+      const entry = { leader, members: byName, changedAt: happened.sequence };
       return { ...fleet, registered: put(fleet.registered, segment, entry) };
     }
+    case 'SegmentPrepared':
+      return { ...fleet, failed: failuresAfter(fleet.failed, happened) };
     case 'SegmentSwitched':
-      return withSwitched(fleet, happened);
+      return {
+        ...withSwitched(fleet, happened),
+        failed: failuresAfter(fleet.failed, happened),
+      };
     case 'ShadowMoved': {
       const { site, treeDigest } = happened.data;
       return { ...fleet, liveTrees: put(fleet.liveTrees, site, hex(treeDigest)) };
     }
-    case 'RunRequested': {
-      const { runId, site } = happened.data;
-      const automatic = happened.context.actor === automaticActor;
-      const openRuns = put(fleet.openRuns, runId, { site, automatic });
-      return { ...fleet, openRuns, lastRuns: put(fleet.lastRuns, site, runId) };
-    }
-    case 'RunCancelled':
-    case 'RunClosed':
-    case 'RunCompleted':
-    case 'RunPartiallyCompleted':
-    case 'RunFailed':
-    case 'RunAborted':
-      return { ...fleet, openRuns: without(fleet.openRuns, happened.data.runId) };
+    case 'RunRequested':
+      fleet.lastRuns.set(happened.data.site, happened.data.runId);
+      return fleet;
     default:
       return fleet;
   }
@@ -137,8 +143,14 @@ export function groupsOf(fleet: Fleet, site: string): GroupEntry[] {
   return [...fleet.groups.values()].filter((group) => group.site === site);
 }
 
-export function openRunsOf(fleet: Fleet, site: string): string[] {
-  return [...fleet.openRuns].filter(([, run]) => run.site === site).map(([runId]) => runId);
+/** Segment -> its leader, of these segments. */
+export function leadersOf(fleet: Fleet, segments: Iterable<string>): Map<string, string> {
+  const leaders = new Map<string, string>();
+  for (const segment of segments) {
+    const leader = fleet.registered.get(segment)?.leader;
+    if (leader) leaders.set(segment, leader);
+  }
+  return leaders;
 }
 
 /** All registered servers, then those that only enrolled, and what they serve of a site. */
@@ -157,6 +169,8 @@ export function* serversOf(fleet: Fleet, site: string, nowMs: number): Iterable<
         labels: labelsOf(name, segment, given),
         served: servedBy(fleet, site, segment, name, nowMs),
         kept: (member.live.get(site)?.keptTrees ?? []).map(hex),
+        diskFreeBytes: member.diskFreeBytes,
+        failedAtMs: fleet.failed.get(name),
       };
     }
   }
@@ -198,8 +212,28 @@ function withSwitched(fleet: Fleet, happened: RecordedEvent<'SegmentSwitched'>):
   return { ...fleet, switched: put(fleet.switched, site, changed) };
 }
 
-function memberOf({ labels, liveVersions }: Register): Member {
-  return { labels, live: new Map(liveVersions.map((version) => [version.site, version])) };
+/** The same map where nothing is new. */
+function failuresAfter(
+  failed: ReadonlyMap<string, number>,
+  { data, timeMs }: RecordedEvent<'SegmentPrepared' | 'SegmentSwitched'>,
+): ReadonlyMap<string, number> {
+  let after: Map<string, number> | undefined;
+  for (const { node, status } of data.nodes) {
+    const isFailed = status === NodeStatus.FAILED;
+    if (!isFailed && !failed.has(node)) continue;
+    after ??= new Map(failed);
+    if (isFailed) after.set(node, timeMs);
+    else after.delete(node);
+  }
+  return after ?? failed;
+}
+
+function memberOf({ labels, liveVersions, capacity }: Register): Member {
+  return {
+    labels,
+    live: new Map(liveVersions.map((version) => [version.site, version])),
+    diskFreeBytes: Number(capacity?.diskFreeBytes ?? 0n),
+  };
 }
 
 /** `name` and `segment` are labels of every server. */

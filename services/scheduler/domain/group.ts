@@ -1,10 +1,12 @@
-import { equals } from '@bufbuild/protobuf';
+import { create as createMessage, equals } from '@bufbuild/protobuf';
 import {
   type CreateGroup,
   type DeleteGroup,
   type DomainEvent,
   type EditGroup,
   event,
+  type MaintenanceWindows,
+  MaintenanceWindowsSchema,
   type Membership,
   MembershipSchema,
 } from '#libs/contracts/index.js';
@@ -12,6 +14,7 @@ import type { Aggregate } from '#libs/event-log/aggregate.js';
 import { GroupExists, InvalidMembership, UnknownGroup } from './errors.js';
 import { requireName } from './names.js';
 import { parseSelector } from './selector.js';
+import { requireWindow } from './windows.js';
 
 export type GroupEvent = DomainEvent<'GroupCreated' | 'GroupEdited' | 'GroupDeleted'>;
 
@@ -22,7 +25,12 @@ export type GroupCommand =
 
 export type Group =
   | { readonly situation: 'absent' }
-  | { readonly situation: 'present'; readonly site: string; readonly membership: Membership }
+  | {
+      readonly situation: 'present';
+      readonly site: string;
+      readonly membership: Membership;
+      readonly maintenance: MaintenanceWindows | undefined;
+    }
   | { readonly situation: 'deleted' };
 
 /** A content group: which servers receive a site. A deleted one may be created anew. */
@@ -36,18 +44,21 @@ export const groupAggregate: Aggregate<Group, GroupCommand, GroupEvent> = {
 function evolve(state: Group, happened: GroupEvent): Group {
   switch (happened.type) {
     case 'GroupCreated': {
-      const { site, membership } = happened.data;
-      return { situation: 'present', site, membership: stored(membership) };
+      const { site, membership, maintenance } = happened.data;
+      return { situation: 'present', site, membership: stored(membership), maintenance };
     }
-    case 'GroupEdited':
+    case 'GroupEdited': {
       if (state.situation !== 'present') return state;
-      return { ...state, membership: stored(happened.data.membership) };
+      const { membership, maintenance = state.maintenance } = happened.data;
+      return { ...state, membership: stored(membership), maintenance };
+    }
     case 'GroupDeleted':
       return { situation: 'deleted' };
   }
 }
 
-/** @throws InvalidName, InvalidMembership, InvalidSelector, GroupExists, UnknownGroup */
+/** @throws InvalidName, InvalidMembership, InvalidSelector, InvalidSchedule, GroupExists,
+ * UnknownGroup */
 function decide(command: GroupCommand, state: Group): GroupEvent[] {
   switch (command.type) {
     case 'CreateGroup':
@@ -62,21 +73,36 @@ function decide(command: GroupCommand, state: Group): GroupEvent[] {
   }
 }
 
-function create({ group, site, membership }: CreateGroup, state: Group): GroupEvent[] {
+function create(command: CreateGroup, state: Group): GroupEvent[] {
+  const { group, site, membership, maintenance } = command;
   requireName('group', group);
   const wanted = requireMembership(group, membership);
+  requireWindows(maintenance);
   if (state.situation !== 'present') {
-    return [event('GroupCreated', { group, site, membership: wanted })];
+    return [event('GroupCreated', { group, site, membership: wanted, maintenance })];
   }
-  if (state.site === site && equals(MembershipSchema, state.membership, wanted)) return [];
+  const isSame = equals(MembershipSchema, state.membership, wanted);
+  if (state.site === site && isSame && sameWindows(state.maintenance, maintenance)) return [];
   throw new GroupExists(group, state.site);
 }
 
-function edit({ group, membership }: EditGroup, state: Group): GroupEvent[] {
+function edit(command: EditGroup, state: Group): GroupEvent[] {
+  const { group, membership, maintenance } = command;
   if (state.situation !== 'present') throw new UnknownGroup(group);
-  const wanted = requireMembership(group, membership);
-  if (equals(MembershipSchema, state.membership, wanted)) return [];
-  return [event('GroupEdited', { group, membership: wanted })];
+  const wanted = requireMembership(group, membership ?? state.membership);
+  requireWindows(maintenance);
+  const windowsAreSame = !maintenance || sameWindows(state.maintenance, maintenance);
+  if (equals(MembershipSchema, state.membership, wanted) && windowsAreSame) return [];
+  return [event('GroupEdited', { group, membership: wanted, maintenance })];
+}
+
+function requireWindows(maintenance: MaintenanceWindows | undefined): void {
+  for (const window of maintenance?.windows ?? []) requireWindow(window);
+}
+
+function sameWindows(a: MaintenanceWindows | undefined, b: MaintenanceWindows | undefined) {
+  const none = createMessage(MaintenanceWindowsSchema);
+  return equals(MaintenanceWindowsSchema, a ?? none, b ?? none);
 }
 
 function requireMembership(group: string, given: Membership | undefined): Membership {

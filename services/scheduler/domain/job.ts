@@ -31,6 +31,7 @@ export function planJob(request: RequestRun, facts: JobFacts): Job {
   const { members } = facts;
   switch (type) {
     case JobType.PUBLISH:
+      if (request.terms?.rolloutRunId) return planWave(request, facts);
       refuseNodes(request);
       return { targets: members, keepsLiveVersion: false };
     case JobType.SYNCHRONIZE: {
@@ -73,6 +74,18 @@ export function holds({ served, kept }: Server, { treeDigest }: StoredTree): boo
   return (
     served === treeDigest || kept.some((start) => start !== '' && treeDigest.startsWith(start))
   );
+}
+
+/** Some servers first; without servers: all, and what they serve becomes the live version. */
+function planWave({ nodes, terms }: RequestRun, { members }: JobFacts): Job {
+  const { treeDigest, manifestDigest } = terms?.wanted ?? {};
+  const wanted = treeDigest &&
+    manifestDigest && { treeDigest: hex(treeDigest), manifestDigest: hex(manifestDigest) };
+  return {
+    targets: among(members, nodes),
+    ...(wanted ? { wanted } : {}),
+    keepsLiveVersion: nodes.length > 0,
+  };
 }
 
 function planRemoval(request: RequestRun, { members, others, versions }: JobFacts): Job {
@@ -136,4 +149,8 @@ function refuseNodes({ nodes }: RequestRun): void {
     'servers of a site serve one version together',
     'leave the servers out; synchronize and replicate take some',
   );
+}
+
+function hex(digest: Uint8Array): string {
+  return Buffer.from(digest).toString('hex');
 }

@@ -1,6 +1,8 @@
 import { create } from '@bufbuild/protobuf';
 import { describe, expect, test } from '@jest/globals';
 import { event, JobType, RequestRunSchema, SiteCreatedSchema } from '#libs/contracts/index.js';
+import { type BeginFacts, begin } from './begin.js';
+import { claimAggregate } from './claim.js';
 import {
   IncompleteJob,
   InvalidName,
@@ -13,7 +15,7 @@ import {
   UnknownTarget,
   UnsupportedJobType,
 } from './errors.js';
-import { type RequestFacts, type RunEvent, runAggregate } from './run.js';
+import { isRepetition, type RunEvent, runAggregate } from './run.js';
 import type { Server } from './targets.js';
 
 const runId = '01920000-0000-7000-8000-000000000001';
@@ -39,13 +41,20 @@ const published = {
   ],
   checkpoints: new Map([['safe', { treeDigest: old, manifestDigest }]]),
 };
-const facts: RequestFacts = {
+const taken = event('ClaimTaken', { site: 'www', runId: 'other-run', nodes: ['paris-1'] });
+const { initial: noClaim, evolve: evolveClaim } = claimAggregate('www');
+const facts: BeginFacts = {
   site: create(SiteCreatedSchema, { site: 'www', ...settings }),
-  groups: ['web'],
+  groups: [],
   versions: { versions: [], checkpoints: new Map() },
   members: [server('paris-2'), server('paris-1')],
   others: [],
-  openRunId: undefined,
+  claim: noClaim,
+  reachable: new Set(),
+  budget: { perOrigin: 10, perLink: 10 },
+  before: [],
+  automatic: false,
+  requestedAtMs: 1_000,
   nowMs: 1_000,
   prepareTimeoutMs: 600_000,
   switchTimeoutMs: 120_000,
@@ -64,9 +73,14 @@ function stateAfter(events: RunEvent[]) {
   return events.reduce(runAggregate.evolve, runAggregate.initial);
 }
 
-function request(events: RunEvent[], data = publish, given: Partial<RequestFacts> = {}) {
-  const command = { type: 'request', data, facts: { ...facts, ...given } } as const;
-  return runAggregate.decide(command, stateAfter(events));
+function request(events: RunEvent[], data = publish, given: Partial<BeginFacts> = {}) {
+  const state = stateAfter(events);
+  if (isRepetition(data, state)) return [];
+  const all = { ...facts, ...given };
+  const { standing } = begin(data, all);
+  const site = all.site ?? create(SiteCreatedSchema);
+  const command = { type: 'request', data, site, groups: ['web'], standing } as const;
+  return runAggregate.decide(command, state);
 }
 
 function close(events: RunEvent[]) {
@@ -81,7 +95,7 @@ describe('a run', () => {
 
   test('is not started twice by a repeated request, not even when it is over', () => {
     const closed = event('RunClosed', { runId, status: 'completed' });
-    expect(request([requested, started], publish, { openRunId: runId })).toEqual([]);
+    expect(request([requested, started])).toEqual([]);
     expect(request([requested, started, closed])).toEqual([]);
   });
 
@@ -91,8 +105,9 @@ describe('a run', () => {
   });
 
   test('waits for no other run of its site: it is refused and the other one named', () => {
-    expect(() => request([], publish, { openRunId: 'other-run' })).toThrow(RunConflict);
-    expect(() => request([], publish, { openRunId: 'other-run' })).toThrow(/other-run/);
+    const claim = evolveClaim(noClaim, taken);
+    expect(() => request([], publish, { claim })).toThrow(RunConflict);
+    expect(() => request([], publish, { claim })).toThrow(/other-run/);
   });
 
   test('needs a site', () => {
@@ -124,7 +139,7 @@ describe('a run', () => {
 });
 
 describe('a run of another job', () => {
-  const startedBy = (type: JobType, more: object = {}, given: Partial<RequestFacts> = {}) => {
+  const startedBy = (type: JobType, more: object = {}, given: Partial<BeginFacts> = {}) => {
     const data = create(RequestRunSchema, { runId, site: 'www', type, ...more });
     const last = request([], data, { versions: published, ...given }).at(-1);
     if (last?.type !== 'RunStarted') throw new Error(`the last event is ${last?.type}`);

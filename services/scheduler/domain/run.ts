@@ -1,15 +1,17 @@
+import { create, equals, type MessageInitShape } from '@bufbuild/protobuf';
 import {
   type DomainEvent,
   event,
-  JobType,
   type RequestRun,
+  RequestRunSchema,
+  type RunRequested,
+  type RunStartedSchema,
+  type RunTerms,
+  RunTermsSchema,
   type SiteCreated,
 } from '#libs/contracts/index.js';
 import type { Aggregate } from '#libs/event-log/aggregate.js';
-import { InvalidRunId, NoTargets, RunConflict, RunExists, UnknownSite } from './errors.js';
-import { holds, type Job, type JobFacts, planJob } from './job.js';
-import { requireName } from './names.js';
-import { type Server, targetsOf } from './targets.js';
+import { InvalidRunId, RunExists } from './errors.js';
 
 export type RunEvent = DomainEvent<
   'RunRequested' | 'RunStarted' | 'RunQueued' | 'RunDeferred' | 'RunCancelled' | 'RunClosed'
@@ -18,34 +20,42 @@ export type RunEvent = DomainEvent<
 /** How a run ended, as `RunClosed` says it. */
 export type RunStatus = 'completed' | 'partial' | 'failed' | 'aborted';
 
-/** What a request is judged by, beside the run itself. */
-export interface RequestFacts extends JobFacts {
-  readonly site: SiteCreated | undefined;
-  readonly groups: readonly string[];
-  /** A run of the site that is not over. */
-  readonly openRunId: string | undefined;
-  readonly nowMs: number;
-  readonly prepareTimeoutMs: number;
-  readonly switchTimeoutMs: number;
-}
+/** What becomes of a run that has not started. */
+export type Standing =
+  | { readonly kind: 'start'; readonly started: MessageInitShape<typeof RunStartedSchema> }
+  /** It holds its claim; its waves are runs of their own. */
+  | { readonly kind: 'roll-out' }
+  | { readonly kind: 'queue'; readonly blockingRunId: string; readonly reason: string }
+  | { readonly kind: 'defer'; readonly untilMs: number; readonly reason: string }
+  | { readonly kind: 'cancel'; readonly reason: string };
 
 export type RunCommand =
-  | { readonly type: 'request'; readonly data: RequestRun; readonly facts: RequestFacts }
+  | {
+      readonly type: 'request';
+      readonly data: RequestRun;
+      readonly site: SiteCreated;
+      readonly groups: readonly string[];
+      readonly standing: Standing;
+    }
+  /** Another look at a run that waits. */
+  | { readonly type: 'stand'; readonly runId: string; readonly standing: Standing }
   | { readonly type: 'cancel'; readonly runId: string; readonly reason: string }
   | { readonly type: 'close'; readonly runId: string; readonly status: RunStatus };
 
 export type Run =
   | { readonly situation: 'absent' }
-  | ({ readonly situation: 'open' } & RunParameters)
+  | ({ readonly situation: 'waiting'; readonly why?: Waiting } & RunParameters)
+  | ({ readonly situation: 'started' } & RunParameters)
   | ({ readonly situation: 'over' } & RunParameters);
 
+/** Why a run waits, as it was last said. */
+export type Waiting = Extract<Standing, { kind: 'queue' | 'defer' }>;
+
 interface RunParameters {
-  readonly site: string;
-  readonly type: JobType;
-  readonly dryRun: boolean;
+  readonly request: RequestRun;
 }
 
-/** One execution of a job. A site has at most one that is open. */
+/** One execution of a job. */
 export const runAggregate: Aggregate<Run, RunCommand, RunEvent> = {
   type: 'run',
   initial: { situation: 'absent' },
@@ -54,115 +64,120 @@ export const runAggregate: Aggregate<Run, RunCommand, RunEvent> = {
 };
 
 function evolve(state: Run, happened: RunEvent): Run {
+  if (happened.type === 'RunRequested') {
+    return { situation: 'waiting', request: requestOf(happened.data) };
+  }
+  if (state.situation === 'absent') return state;
+  const { request } = state;
   switch (happened.type) {
-    case 'RunRequested': {
-      const { site, type, dryRun } = happened.data;
-      return { situation: 'open', site, type, dryRun };
-    }
     case 'RunStarted':
-    case 'RunQueued':
-    case 'RunDeferred':
-      return state;
+      return { situation: 'started', request };
+    case 'RunQueued': {
+      const { blockingRunId, reason } = happened.data;
+      return { situation: 'waiting', request, why: { kind: 'queue', blockingRunId, reason } };
+    }
+    case 'RunDeferred': {
+      const { untilMs, reason } = happened.data;
+      const why = { kind: 'defer', untilMs: Number(untilMs), reason } as const;
+      return { situation: 'waiting', request, why };
+    }
     case 'RunCancelled':
     case 'RunClosed':
-      return state.situation === 'open' ? { ...state, situation: 'over' } : state;
+      return { situation: 'over', request };
   }
 }
 
-/** @throws InvalidRunId, RunExists, UnknownSite, RunConflict, NoTargets, what `planJob` throws */
+/** @throws InvalidRunId, RunExists */
 function decide(command: RunCommand, state: Run): RunEvent[] {
   switch (command.type) {
     case 'request':
-      return request(command.data, command.facts, state);
+      return request(command, state);
+    case 'stand':
+      if (state.situation !== 'waiting' || isSaid(command.standing, state.why)) return [];
+      return standingEvents(command.runId, command.standing);
     case 'cancel': {
-      if (state.situation !== 'open') return [];
+      if (state.situation === 'absent' || state.situation === 'over') return [];
       const { runId, reason } = command;
       return [event('RunCancelled', { runId, reason })];
     }
     case 'close':
-      if (state.situation !== 'open') return [];
+      if (state.situation === 'absent' || state.situation === 'over') return [];
       return [event('RunClosed', { runId: command.runId, status: command.status })];
   }
 }
 
 const runIdForm = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-function request(data: RequestRun, facts: RequestFacts, state: Run): RunEvent[] {
+/** Whether a request repeats one that made a run. @throws InvalidRunId, RunExists */
+export function isRepetition(data: RequestRun, state: Run): boolean {
   const { runId, site, type, dryRun } = data;
   if (!runIdForm.test(runId)) throw new InvalidRunId(runId);
-  if (state.situation !== 'absent') {
-    const same = state.site === site && state.type === type && state.dryRun === dryRun;
-    if (same) return [];
-    throw new RunExists(runId);
+  if (state.situation === 'absent') return false;
+  const known = state.request;
+  if (known.site === site && known.type === type && known.dryRun === dryRun) return true;
+  throw new RunExists(runId);
+}
+
+function request(command: Extract<RunCommand, { type: 'request' }>, state: Run): RunEvent[] {
+  const { data, site, groups, standing } = command;
+  if (isRepetition(data, state)) return [];
+  const { runId, type, dryRun, to, paths, nodes } = data;
+  const { staging, filters, policy } = site;
+  const requested = event('RunRequested', {
+    ...{ runId, site: data.site, type, dryRun, staging, filters, policy },
+    ...{ groups: [...groups], to, paths, nodes },
+    ...(hasTerms(data) ? { terms: termsOf(data) } : {}),
+  });
+  return [requested, ...standingEvents(runId, standing)];
+}
+
+function standingEvents(runId: string, standing: Standing): RunEvent[] {
+  switch (standing.kind) {
+    case 'start':
+      return [event('RunStarted', standing.started)];
+    case 'roll-out':
+      return [];
+    case 'queue': {
+      const { blockingRunId, reason } = standing;
+      return [event('RunQueued', { runId, blockingRunId, reason })];
+    }
+    case 'defer': {
+      const { untilMs, reason } = standing;
+      return [event('RunDeferred', { runId, untilMs: BigInt(untilMs), reason })];
+    }
+    case 'cancel':
+      return [event('RunCancelled', { runId, reason: standing.reason })];
   }
-  if (facts.site === undefined) throw new UnknownSite(site);
-  if (facts.openRunId !== undefined) throw new RunConflict(site, facts.openRunId);
-  if (type === JobType.CREATE_CHECKPOINT) requireName('checkpoint', data.to);
-  const job = planJob(data, facts);
-  const someRegistered = job.targets.some(({ registered }) => registered);
-  if (!dryRun && !job.mayBeEmpty && !someRegistered) throw new NoTargets(site);
-  return started(data, facts.site, job, facts);
 }
 
-function started(
-  data: RequestRun,
-  settings: SiteCreated,
-  job: Job,
-  facts: RequestFacts,
-): RunEvent[] {
-  const { runId, site, type, dryRun, to, paths, nodes } = data;
-  const { staging, filters, policy } = settings;
-  const common = { runId, site, type, dryRun, staging, filters, policy };
-  const { wanted, targets, keepsLiveVersion } = job;
-  const live = facts.versions.versions.at(-1)?.treeDigest ?? '';
-  return [
-    event('RunRequested', { ...common, groups: [...facts.groups], to, paths, nodes }),
-    event('RunStarted', {
-      ...common,
-      targets: [...targetsOf(targets).bySegment],
-      startedAtMs: BigInt(facts.nowMs),
-      prepareTimeoutMs: BigInt(facts.prepareTimeoutMs),
-      switchTimeoutMs: BigInt(facts.switchTimeoutMs),
-      ...(wanted && {
-        wanted: {
-          treeDigest: bytes(wanted.treeDigest),
-          manifestDigest: bytes(wanted.manifestDigest),
-        },
-      }),
-      paths,
-      served: servedTrees(job, live),
-      holders: wanted && !job.fromNothing ? holdersOf(job.targets, wanted, type) : [],
-      commit: data.commit ?? policy?.commit,
-      keepsLiveVersion,
-      checkpoint: type === JobType.CREATE_CHECKPOINT ? to : '',
-    }),
-  ];
-}
-
-/** Targets by what they serve, without those that serve the site's live tree. */
-function servedTrees({ targets, fromNothing }: Job, live: string) {
-  const byTree = new Map<string, string[]>();
-  for (const { name, registered, served } of targets) {
-    if (!registered) continue;
-    const tree = fromNothing ? '' : served;
-    if (tree === live) continue;
-    const names = byTree.get(tree);
-    if (names) names.push(name);
-    else byTree.set(tree, [name]);
+/** Saying the same again is no news; a later time for the same reason is. */
+function isSaid(standing: Standing, why: Waiting | undefined): boolean {
+  if (standing.kind !== why?.kind || standing.reason !== why.reason) return false;
+  if (standing.kind === 'queue') {
+    return why.kind === 'queue' && standing.blockingRunId === why.blockingRunId;
   }
-  return [...byTree].map(([tree, nodes]) => ({ treeDigest: bytes(tree), nodes: nodes.sort() }));
+  return why.kind === 'defer' && standing.kind === 'defer' && standing.untilMs === why.untilMs;
 }
 
-/** Going back needs no data where the tree is on disk. */
-function holdersOf(
-  targets: readonly Server[],
-  wanted: NonNullable<Job['wanted']>,
-  type: JobType,
-): string[] {
-  if (type !== JobType.ROLLBACK && type !== JobType.RESTORE) return [];
-  return targets.filter((server) => holds(server, wanted)).map(({ name }) => name);
+/** All that a run is asked for beyond its parameters: older fields of the command included. */
+export function termsOf({ terms, serverCount, commit }: RequestRun): RunTerms {
+  return create(RunTermsSchema, {
+    ...(terms ?? create(RunTermsSchema)),
+    serverCount: serverCount || (terms?.serverCount ?? 0),
+    commit: commit ?? terms?.commit,
+  });
 }
 
-function bytes(digest: string): Uint8Array {
-  return new Uint8Array(Buffer.from(digest, 'hex'));
+function hasTerms(data: RequestRun): boolean {
+  return !equals(RunTermsSchema, termsOf(data), create(RunTermsSchema));
+}
+
+/** The request of a run, as the log has it. */
+export function requestOf(requested: RunRequested): RequestRun {
+  const { runId, site, type, dryRun, to, paths, nodes, terms } = requested;
+  return create(RequestRunSchema, {
+    ...{ runId, site, type, dryRun, to, paths, nodes, terms },
+    serverCount: terms?.serverCount ?? 0,
+    commit: terms?.commit,
+  });
 }

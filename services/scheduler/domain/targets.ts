@@ -13,6 +13,10 @@ export interface Server {
   readonly served: string;
   /** Beginnings of the digests of other trees of the site that it has on disk. */
   readonly kept: readonly string[];
+  /** As it registered. */
+  readonly diskFreeBytes?: number;
+  /** When it last reported that an assignment failed; undefined: its last one did not. */
+  readonly failedAtMs?: number | undefined;
 }
 
 /** The servers of a run. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { event, JobType, NodeStatus, type RecordedEvent } from '#libs/contracts/index.js';
-import { emptyFleet, evolveFleet, type Fleet, registrationLagMs } from './fleet.js';
+import { evolveFleet, type Fleet, newFleet, registrationLagMs } from './fleet.js';
 import { type Attempts, attemptKey, nextRetryMs, repairsDue, sitesOfServer } from './tending.js';
 
 const tree = (byte: number) => new Uint8Array(32).fill(byte);
@@ -10,7 +10,7 @@ function fleetOf(...happened: { type: string; data: unknown }[]): Fleet {
   return happened.reduce((fleet, { type, data }, index) => {
     const recorded = { type, data, sequence: index + 1, timeMs: index, context: { actor: 'test' } };
     return evolveFleet(fleet, recorded as unknown as RecordedEvent);
-  }, emptyFleet);
+  }, newFleet());
 }
 
 const all = { membership: { case: 'all', value: true } } as const;

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import { JobType } from '#libs/contracts/index.js';
+import { derivedId } from './derived-id.js';
 import { type Fleet, groupsOf, serversOf } from './fleet.js';
 import { isStale } from './job.js';
 import { membersOf, type Server } from './targets.js';
@@ -64,7 +64,7 @@ export function repairsDue(fleet: Fleet, attempts: Attempts, nowMs: number): Rep
       served === '' || attempts.get(attemptKey(site, name))?.tree === tree;
     const type = due.every(isFresh) ? JobType.REPLICATE : JobType.SYNCHRONIZE;
     const nodes = due.map(({ name }) => name).sort();
-    const runId = idAfter(fleet.lastRuns.get(site) ?? '', site, tree, nodes);
+    const runId = derivedId(fleet.lastRuns.get(site) ?? '', site, tree, nodes);
     return [{ runId, site, type, nodes, tree }];
   });
 }
@@ -79,12 +79,4 @@ export function nextRetryMs(attempts: Attempts): number | undefined {
 function dueAtMs(attempt: Attempt | undefined, tree: string): number {
   if (!attempt || attempt.tree !== tree) return 0;
   return attempt.lastAtMs + Math.min(longestRetryMs, firstRetryMs * 2 ** (attempt.count - 1));
-}
-
-/** Replicas that see the same choose the same id: one run. */
-function idAfter(lastRunId: string, site: string, tree: string, nodes: readonly string[]): string {
-  const text = JSON.stringify([lastRunId, site, tree, nodes]);
-  const hex = createHash('sha256').update(text).digest('hex');
-  const parts = [8, 12, 16, 20, 32].map((end, i) => hex.slice([0, 8, 12, 16, 20][i], end));
-  return parts.join('-');
 }

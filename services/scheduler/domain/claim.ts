@@ -1,0 +1,213 @@
+import {
+  type ClaimQueued,
+  type ClaimTaken,
+  type DomainEvent,
+  event,
+} from '#libs/contracts/index.js';
+import type { Aggregate } from '#libs/event-log/aggregate.js';
+
+export type ClaimEvent = DomainEvent<'ClaimTaken' | 'ClaimQueued' | 'ClaimReleased'>;
+
+/** What to do about a run that another one is in the way of. */
+export type OnConflict = 'queue' | 'cancel' | 'replace' | 'refuse';
+
+/** What a run wants of a site. */
+export interface Wish {
+  readonly runId: string;
+  readonly nodes: readonly string[];
+  /** It changes what is live on the site, so that no other that does may run. */
+  readonly movesLiveVersion: boolean;
+  /** Nobody asked for it: it gives way to one that somebody asks for. */
+  readonly automatic: boolean;
+  /** Who of a kind waits may be replaced by another of its kind. */
+  readonly kind: string;
+}
+
+export type ClaimCommand =
+  | { readonly type: 'claim'; readonly wish: Wish; readonly onConflict: OnConflict }
+  | { readonly type: 'release'; readonly runId: string };
+
+/** A run that holds servers of the site, or waits for them. */
+export interface Entry {
+  readonly runId: string;
+  readonly nodes: ReadonlySet<string>;
+  readonly movesLiveVersion: boolean;
+  readonly automatic: boolean;
+  readonly kind: string;
+}
+
+/** Which runs may touch which servers of a site now, and who comes next. */
+export interface Claim {
+  readonly site: string;
+  readonly holders: readonly Entry[];
+  /** First come, first served, except that who is in nobody's way need not wait. */
+  readonly queue: readonly Entry[];
+}
+
+/**
+ * The right to change servers of a site: the lease of runs. It is an aggregate of the log, so two
+ * runs that conflict never pass the check together, whoever checks. Its owner's end releases it.
+ */
+export function claimAggregate(site: string): Aggregate<Claim, ClaimCommand, ClaimEvent> {
+  return {
+    type: 'claim',
+    initial: { site, holders: [], queue: [] },
+    evolve,
+    decide: (command, claim) =>
+      command.type === 'release'
+        ? release(claim, command.runId)
+        : answer(claim, command.wish, command.onConflict).events,
+  };
+}
+
+/** The first run that stands in the way of one: one that holds, or one that was here before. */
+export function inTheWay(claim: Claim, wish: Wish): string | undefined {
+  const place = claim.queue.findIndex(({ runId }) => runId === wish.runId);
+  const isHolder = claim.holders.some(({ runId }) => runId === wish.runId);
+  const before = isHolder ? [] : place < 0 ? claim.queue : claim.queue.slice(0, place);
+  const isInTheWay = (entry: Entry) => entry.runId !== wish.runId && conflicts(entry, wish);
+  return (claim.holders.find(isInTheWay) ?? before.find(isInTheWay))?.runId;
+}
+
+/** What becomes of a wish. */
+export interface Answer {
+  readonly events: readonly ClaimEvent[];
+  /** The run in the way; undefined: the run has its claim. */
+  readonly blockingRunId?: string;
+  /** The run waits in the queue; otherwise, with a run in the way, it has no place. */
+  readonly isQueued: boolean;
+  /** Runs that gave way or were replaced. */
+  readonly displaced: readonly { readonly runId: string; readonly reason: string }[];
+}
+
+/** Answers a wish: runs that nobody asked for give way to one that somebody asks for. */
+export function answer(claim: Claim, wish: Wish, onConflict: OnConflict): Answer {
+  const events: ClaimEvent[] = [];
+  let state = claim;
+  const displaced: { runId: string; reason: string }[] = [];
+  const add = (more: readonly ClaimEvent[]) => {
+    events.push(...more);
+    state = more.reduce(evolve, state);
+  };
+  for (const runId of givingWay(claim, wish)) {
+    add(release(state, runId));
+    displaced.push({ runId, reason: 'another run was asked for' });
+  }
+  const taken = take(state, wish, onConflict);
+  const blockingRunId = inTheWay(state, wish);
+  add(taken);
+  for (const { type, data } of taken) {
+    if (type !== 'ClaimQueued' || data.replacedRunId === '') continue;
+    displaced.push({ runId: data.replacedRunId, reason: `run ${wish.runId} replaces it` });
+  }
+  const isQueued = state.queue.some(({ runId }) => runId === wish.runId);
+  // Nobody gives way to a run that does not take the place.
+  if (blockingRunId && !isQueued) return { events: [], blockingRunId, isQueued, displaced: [] };
+  return { events, ...(blockingRunId ? { blockingRunId } : {}), isQueued, displaced };
+}
+
+/** Holders and waiting runs that nobody asked for, in the way of one that somebody asks for. */
+function givingWay(claim: Claim, wish: Wish): string[] {
+  if (wish.automatic) return [];
+  return [...claim.holders, ...claim.queue]
+    .filter((entry) => entry.automatic && conflicts(entry, wish))
+    .map(({ runId }) => runId);
+}
+
+function evolve(claim: Claim, happened: ClaimEvent): Claim {
+  const { runId } = happened.data;
+  switch (happened.type) {
+    case 'ClaimTaken':
+      return {
+        ...claim,
+        holders: [...claim.holders.filter((held) => held.runId !== runId), entryOf(happened.data)],
+        queue: claim.queue.filter((waiting) => waiting.runId !== runId),
+      };
+    case 'ClaimQueued': {
+      const entry = { ...entryOf(happened.data), kind: happened.data.kind };
+      const { replacedRunId } = happened.data;
+      const place = claim.queue.findIndex((waiting) =>
+        [runId, replacedRunId].includes(waiting.runId),
+      );
+      const holders = claim.holders.filter((held) => held.runId !== runId);
+      if (place < 0) return { ...claim, holders, queue: [...claim.queue, entry] };
+      return { ...claim, holders, queue: claim.queue.with(place, entry) };
+    }
+    case 'ClaimReleased':
+      return {
+        ...claim,
+        holders: claim.holders.filter((held) => held.runId !== runId),
+        queue: claim.queue.filter((waiting) => waiting.runId !== runId),
+      };
+  }
+}
+
+/** No event: the run has what it wants, waits in its place already, or is to be cancelled. */
+function take(claim: Claim, wish: Wish, onConflict: OnConflict): ClaimEvent[] {
+  const { site } = claim;
+  const { runId, movesLiveVersion, automatic, kind } = wish;
+  const common = { site, runId, nodes: [...wish.nodes], movesLiveVersion, automatic };
+  const blockingRunId = inTheWay(claim, wish);
+  if (!blockingRunId) {
+    const held = claim.holders.find((holder) => holder.runId === runId);
+    return held && isSame(held, wish) ? [] : [event('ClaimTaken', common)];
+  }
+  const waiting = claim.queue.find((entry) => entry.runId === runId);
+  if (waiting && isSame(waiting, wish)) return [];
+  if (!waiting && (onConflict === 'cancel' || onConflict === 'refuse')) return [];
+  const replaced = onConflict === 'replace' && !waiting ? replaceable(claim, wish) : undefined;
+  const replacedRunId = replaced?.runId ?? '';
+  return [event('ClaimQueued', { ...common, kind, blockingRunId, replacedRunId })];
+}
+
+/** One append takes no more; who is left goes on when one of these ends. */
+const mostAtOnce = 400;
+
+/** The release, and everybody who can go on because of it, in the order of the queue. */
+function release(claim: Claim, runId: string): ClaimEvent[] {
+  const isKnown = [...claim.holders, ...claim.queue].some((entry) => entry.runId === runId);
+  if (!isKnown) return [];
+  const released = event('ClaimReleased', { site: claim.site, runId });
+  const after = evolve(claim, released);
+  const holders = [...after.holders];
+  const stillWaiting: Entry[] = [];
+  const taken: ClaimEvent[] = [];
+  for (const next of after.queue) {
+    const isInTheWay = (entry: Entry) => conflicts(entry, next);
+    // Queues are long where runs overlap: then a holder is in the way of most of them.
+    const isBlocked = holders.some(isInTheWay) || stillWaiting.some(isInTheWay);
+    if (isBlocked || taken.length === mostAtOnce) {
+      stillWaiting.push(next);
+      continue;
+    }
+    holders.push(next);
+    const { movesLiveVersion, automatic } = next;
+    const data = { site: claim.site, runId: next.runId, nodes: [...next.nodes] };
+    taken.push(event('ClaimTaken', { ...data, movesLiveVersion, automatic }));
+  }
+  return [released, ...taken];
+}
+
+function replaceable(claim: Claim, { kind }: Wish): Entry | undefined {
+  return claim.queue.findLast((entry) => entry.kind === kind);
+}
+
+function conflicts(
+  a: Entry,
+  b: { readonly nodes: Iterable<string>; readonly movesLiveVersion: boolean },
+): boolean {
+  if (a.movesLiveVersion && b.movesLiveVersion) return true;
+  for (const node of b.nodes) if (a.nodes.has(node)) return true;
+  return false;
+}
+
+function isSame(entry: Entry, { nodes, movesLiveVersion }: Wish): boolean {
+  if (entry.movesLiveVersion !== movesLiveVersion || entry.nodes.size !== nodes.length) {
+    return false;
+  }
+  return nodes.every((node) => entry.nodes.has(node));
+}
+
+function entryOf({ runId, nodes, movesLiveVersion, automatic }: ClaimTaken | ClaimQueued): Entry {
+  return { runId, nodes: new Set(nodes), movesLiveVersion, automatic, kind: '' };
+}
