@@ -4,7 +4,7 @@ import { bodyCacheIn } from '#libs/assignment/adapters/body-cache.js';
 import { defaultLargestInMemoryBytes } from '#libs/assignment/encoding-policy.js';
 import { compressedFormats } from '#libs/assignment/never-compress.js';
 import type { Clock } from '#libs/clock/clock.js';
-import { diskContentStore } from '#libs/content-store/adapters/disk-store.js';
+import { openContentStore } from '#libs/content-store/adapters/configured-store.js';
 import type { EventLog } from '#libs/event-log/event-log.js';
 import { controlKeysIn } from '#libs/keys/adapters/file-keys.js';
 import { probeNative } from '#libs/native/capabilities.js';
@@ -24,7 +24,7 @@ const keptBodies = 16;
       provide: AssignmentBuilder,
       inject: [EVENT_LOG, CLOCK, SERVICE_CONFIG],
       useFactory: (log: EventLog, clock: Clock, { dataDir }: ServiceConfig) => {
-        const store = diskContentStore(join(dataDir, 'content'));
+        const { store } = openContentStore(dataDir, process.env);
         const ports = {
           log,
           clock,

@@ -1,14 +1,30 @@
 import type { ServiceConfig } from '#libs/nest-jetstream/service.js';
+import { type LinkLimits, linkLimitsIn } from '#libs/tree/link-limits.js';
 import type { AgentNatsAccess } from './app/enrolment.js';
 
 /**
  * What enrolled agents are given: `ESPALIER_AGENT_NATS_URL`, `ESPALIER_AGENT_NATS_USER` and
- * `ESPALIER_AGENT_NATS_PASSWORD`; the URL defaults to the services' own.
+ * `ESPALIER_AGENT_NATS_PASSWORD`; the URL defaults to the services' own. For networks that let
+ * nothing else through `ESPALIER_AGENT_NATS_WEBSOCKET_URL`; and `ESPALIER_AGENT_URL`, where they
+ * reach the gateway's HTTPS.
  */
 export function agentNatsAccess(config: ServiceConfig, env: NodeJS.ProcessEnv): AgentNatsAccess {
   return {
     url: env.ESPALIER_AGENT_NATS_URL || config.natsUrl,
     user: env.ESPALIER_AGENT_NATS_USER ?? '',
     password: env.ESPALIER_AGENT_NATS_PASSWORD ?? '',
+    websocketUrl: env.ESPALIER_AGENT_NATS_WEBSOCKET_URL ?? '',
+    agentUrl: (env.ESPALIER_AGENT_URL ?? '').replace(/\/+$/, ''),
   };
+}
+
+/** The port of the HTTPS listener for agents, `ESPALIER_AGENT_HTTPS_PORT`; undefined: none. */
+export function agentHttpsPort(env: NodeJS.ProcessEnv): number | undefined {
+  const text = env.ESPALIER_AGENT_HTTPS_PORT;
+  return text ? Number(text) : undefined;
+}
+
+/** What this host may send to leaders, e.g. `100mbit,08:00-18:00=20mbit`. @throws BadLinkLimit */
+export function uplinkLimits(env: NodeJS.ProcessEnv): LinkLimits {
+  return linkLimitsIn(env.ESPALIER_UPLINK ?? 'none');
 }

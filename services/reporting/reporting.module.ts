@@ -1,25 +1,43 @@
 import { join } from 'node:path';
+import type { NatsConnection } from '@nats-io/nats-core';
 import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import type { Clock } from '#libs/clock/clock.js';
+import { ArchiveFiles } from '#libs/event-log/adapters/archive-files.js';
+import { withArchive } from '#libs/event-log/archived-log.js';
 import type { EventLog } from '#libs/event-log/event-log.js';
 import { controlKeysIn } from '#libs/keys/adapters/file-keys.js';
 import type { SigningKey } from '#libs/keys/ed25519.js';
+import { Readiness } from '#libs/nest-jetstream/readiness.js';
 import type { ServiceConfig } from '#libs/nest-jetstream/service.js';
-import { CLOCK, EVENT_LOG, SERVICE_CONFIG } from '#libs/nest-jetstream/tokens.js';
+import { CLOCK, EVENT_LOG, LOGGER, NATS, SERVICE_CONFIG } from '#libs/nest-jetstream/tokens.js';
+import type { Logger } from '#libs/telemetry/logger.js';
 import { AuditController } from './adapters/nats/audit.controller.js';
+import { CdEventsConsumer } from './adapters/nats/cdevents.consumer.js';
+import { OperationsController } from './adapters/nats/operations.controller.js';
 import { QueriesController } from './adapters/nats/queries.controller.js';
 import { ReportsConsumer } from './adapters/nats/reports.consumer.js';
 import { RunEventsConsumer } from './adapters/nats/run-events.consumer.js';
-import { openDatabase } from './adapters/postgres/database.js';
+import { webhookDeliveries } from './adapters/nats/webhook-deliveries.js';
+import { WebhooksController } from './adapters/nats/webhooks.controller.js';
+import { databaseCheck, openDatabase } from './adapters/postgres/database.js';
 import { ReadModelQueries } from './adapters/postgres/read-model-queries.js';
 import { ReadModelProjection } from './adapters/postgres/running-projections.js';
 import { AssignmentReports } from './app/assignment-reports.js';
 import { RunCoordinator } from './app/run-coordinator.js';
-import { AUDIT_KEY, DATABASE } from './tokens.js';
+import { Webhooks } from './app/webhooks.js';
+import { ARCHIVE, AUDIT_KEY, DATABASE, WHOLE_LOG } from './tokens.js';
 
 @Module({
-  controllers: [RunEventsConsumer, ReportsConsumer, QueriesController, AuditController],
+  controllers: [
+    RunEventsConsumer,
+    ReportsConsumer,
+    QueriesController,
+    AuditController,
+    OperationsController,
+    WebhooksController,
+    CdEventsConsumer,
+  ],
   providers: [
     {
       provide: DATABASE,
@@ -32,15 +50,49 @@ import { AUDIT_KEY, DATABASE } from './tokens.js';
       useFactory: ({ dataDir }: ServiceConfig) => controlKeysIn(join(dataDir, 'keys')).auditKey(),
     },
     {
+      provide: ARCHIVE,
+      inject: [SERVICE_CONFIG],
+      useFactory: ({ dataDir }: ServiceConfig) => new ArchiveFiles(join(dataDir, 'archive')),
+    },
+    {
+      provide: WHOLE_LOG,
+      inject: [EVENT_LOG, ARCHIVE],
+      useFactory: (log: EventLog, archive: ArchiveFiles) => withArchive(log, archive),
+    },
+    {
       provide: ReadModelQueries,
       inject: [DATABASE],
       useFactory: (database: DataSource) => new ReadModelQueries(database),
     },
     {
       provide: ReadModelProjection,
-      inject: [EVENT_LOG, CLOCK, DATABASE, AUDIT_KEY],
-      useFactory: (log: EventLog, clock: Clock, database: DataSource, key: SigningKey) =>
-        new ReadModelProjection(log, clock, database, key),
+      inject: [WHOLE_LOG, CLOCK, DATABASE, AUDIT_KEY, Readiness],
+      useFactory: (
+        log: EventLog,
+        clock: Clock,
+        database: DataSource,
+        key: SigningKey,
+        readiness: Readiness,
+      ) => {
+        const projection = new ReadModelProjection(log, clock, database, key);
+        readiness.add('PostgreSQL', databaseCheck(database));
+        readiness.add('partitions', async () => projection.problem());
+        return projection;
+      },
+    },
+    {
+      provide: Webhooks,
+      inject: [EVENT_LOG, CLOCK, LOGGER, NATS, AUDIT_KEY],
+      useFactory: (
+        log: EventLog,
+        clock: Clock,
+        logger: Logger,
+        nats: NatsConnection,
+        key: SigningKey,
+      ) =>
+        Webhooks.start(log, clock, logger, ({ settings, sequence }, webhooks) =>
+          webhookDeliveries(settings, sequence, webhooks, { nats, clock, logger, key }),
+        ),
     },
     {
       provide: RunCoordinator,
@@ -60,11 +112,13 @@ export class ReportingModule implements OnApplicationShutdown {
     @Inject(ReadModelProjection) private readonly projection: ReadModelProjection,
     @Inject(RunCoordinator) private readonly coordinator: RunCoordinator,
     @Inject(AssignmentReports) private readonly reports: AssignmentReports,
+    @Inject(Webhooks) private readonly webhooks: Webhooks,
   ) {}
 
   async onApplicationShutdown(): Promise<void> {
     await this.coordinator.close();
     await this.reports.close();
+    await this.webhooks.close();
     await this.projection.close();
     await this.database.destroy();
   }

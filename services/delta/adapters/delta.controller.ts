@@ -32,6 +32,11 @@ export class DeltaController {
     return this.pins.built(event);
   }
 
+  @OnEvent('WaveSoaking')
+  onWaveSoaking(event: RecordedEvent<'WaveSoaking'>): Promise<void> {
+    return this.pins.soaking(event);
+  }
+
   @OnEvent('RunClosed')
   onRunClosed(event: RecordedEvent<'RunClosed'>): Promise<void> {
     return this.pins.closed(event);
@@ -41,6 +46,16 @@ export class DeltaController {
   async onCommitIssued(event: RecordedEvent<'CommitIssued'>): Promise<void> {
     await this.pins.committed(event);
     await moveShadow(this.log, this.clock, event, contextOf(event, 'delta'));
+  }
+
+  @OnEvent('CheckpointCreated')
+  onCheckpointCreated(event: RecordedEvent<'CheckpointCreated'>): Promise<void> {
+    return this.pins.checkpointed(event);
+  }
+
+  @OnEvent('CheckpointDeleted')
+  onCheckpointDeleted(event: RecordedEvent<'CheckpointDeleted'>): Promise<void> {
+    return this.pins.checkpointDeleted(event);
   }
 
   @OnEvent('RunCompleted')

@@ -54,6 +54,15 @@ describe('a staging directory', () => {
     expect(await store.has(digests[0] ?? '')).toBe(true);
   });
 
+  test('is refused for names that differ by case only, where the site says so', async () => {
+    write('a', 'one');
+    write('A', 'two');
+    const staging = localStaging(store, files());
+    expect((await staging.capture(run())).manifest).toHaveLength(2);
+    const refusing = staging.capture(run({ policy: { nameClashes: 'refuse' } }));
+    await expect(refusing).rejects.toThrow('"A = a"');
+  });
+
   test('is only described by a dry run', async () => {
     write('a', 'one');
     const { manifest } = await localStaging(store, files()).capture(run({ dryRun: true }));

@@ -1,7 +1,10 @@
 import type { ContentStore } from '#libs/content-store/content-store.js';
+import type { Manifest } from '#libs/content-store/manifest.js';
 import { type Room, requireRoom } from '#libs/content-store/room.js';
+import type { RunStarted } from '#libs/contracts/index.js';
 import { scanTree } from '#libs/delta/adapters/scan-tree.js';
 import { storeTree } from '#libs/delta/adapters/store-tree.js';
+import { requireDistinctNames } from '#libs/delta/names.js';
 import type { ScanResult } from '#libs/delta/scan.js';
 import { FileChangedWhileRead } from '#libs/delta/scan-errors.js';
 import type { Staging } from '../app/dependencies.js';
@@ -28,6 +31,7 @@ export function localStaging(
         const known = attempt === 1 ? previous : undefined;
         try {
           const scan = await scanTree(run.staging, { rules: run.filters, previous: known });
+          requireNames(run, scan.manifest);
           if (!run.dryRun) {
             await requireRoomFor(scan, store, room);
             await storeTree(scan, store);
@@ -40,6 +44,11 @@ export function localStaging(
       }
     },
   };
+}
+
+/** What the site's policy asks of names. @throws ClashingNames */
+export function requireNames({ policy }: Pick<RunStarted, 'policy'>, manifest: Manifest): void {
+  if (policy?.nameClashes === 'refuse') requireDistinctNames(manifest);
 }
 
 async function requireRoomFor(

@@ -1,8 +1,10 @@
 import type { ContentStore } from '#libs/content-store/content-store.js';
 import type { PinBook } from '#libs/content-store/pin-book.js';
 import { DomainError } from '#libs/contracts/index.js';
+import { requireUsableNames } from '#libs/delta/names.js';
 import { filterManifest, pushedPin, pushedStaging } from '#libs/delta/pushed.js';
 import type { Staging } from '../app/dependencies.js';
+import { requireNames } from './local-staging.js';
 
 export class NothingPushed extends DomainError {
   override readonly name = 'NothingPushed';
@@ -32,6 +34,8 @@ export function pushedOrLocal(store: ContentStore, pins: PinBook, local: Staging
       const [digest] = (await pins.find(pushedPin(run.site)))?.manifests ?? [];
       if (digest === undefined) throw new NothingPushed(run.site);
       const manifest = filterManifest(await store.readManifest(digest), run.filters);
+      requireUsableNames(`what was pushed to ${run.site}`, manifest);
+      requireNames(run, manifest);
       for (const entry of manifest) {
         if (entry.type !== 'file' || (await store.has(entry.digest))) continue;
         throw new PushedContentMissing(run.site, entry.path);

@@ -31,11 +31,13 @@ export async function jobChanges(
 ): Promise<ChangeSet> {
   const { clock, store } = dependencies;
   const startedAtMs = clock.nowMs();
-  if (state.situation === 'empty') throw new NothingIsLive(run.site);
-  const live = await store.readManifest(state.tree.manifestDigest);
-  const wanted = await wantedTree(dependencies, run, state.tree, live);
-  if (run.type === JobType.CREATE_CHECKPOINT) {
-    await createCheckpoint(dependencies, run, state.tree, context);
+  const tree = state.situation === 'empty' ? undefined : state.tree;
+  // The waves of a first publication go before anything is live.
+  if (!tree && !run.rolloutRunId) throw new NothingIsLive(run.site);
+  const live = tree ? await store.readManifest(tree.manifestDigest) : emptyManifest;
+  const wanted = await wantedTree(dependencies, run, tree, live);
+  if (tree && run.type === JobType.CREATE_CHECKPOINT) {
+    await createCheckpoint(dependencies, run, tree, context);
   }
   const isSame = run.type === JobType.CREATE_CHECKPOINT || !run.keepsLiveVersion;
   const base = isSame ? live : await servedTree(dependencies, run, treeDigest(wanted));
@@ -61,12 +63,13 @@ export async function jobChanges(
 async function wantedTree(
   { store }: PublishDependencies,
   run: RunStarted,
-  tree: LiveTree,
+  tree: LiveTree | undefined,
   live: Manifest,
 ): Promise<Manifest> {
   if (run.type === JobType.CREATE_CHECKPOINT) return live;
   if (run.wanted) {
-    if (run.keepsLiveVersion && hex(run.wanted.treeDigest) !== tree.treeDigest) {
+    const isWave = run.type === JobType.PUBLISH;
+    if (run.keepsLiveVersion && !isWave && hex(run.wanted.treeDigest) !== tree?.treeDigest) {
       throw new SiteChangedMeanwhile(run.site);
     }
     return store.readManifest(hex(run.wanted.manifestDigest));

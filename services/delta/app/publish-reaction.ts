@@ -77,7 +77,7 @@ async function changes(
   const { log } = dependencies;
   const { state } = await load(log, shadow, run.site);
   await requireCurrent(log, run.site, state);
-  if (run.type === JobType.PUBLISH) return publishChanges(dependencies, run, state);
+  if (run.type === JobType.PUBLISH && !run.wanted) return publishChanges(dependencies, run, state);
   return jobChanges(dependencies, run, state, context);
 }
 

@@ -146,7 +146,7 @@ describe('the content of a change set', () => {
       computed.resultTreeDigest,
       computed.resultManifestDigest,
     );
-    const contentPins = new ContentPins(world.pins);
+    const contentPins = new ContentPins(world.pins, () => new Set());
     await contentPins.committed(issued);
     const run = { type: 'run', id: 'run-1' } as const;
     const closed = await record('RunClosed', { runId: 'run-1', status: 'completed' }, run);

@@ -17,6 +17,7 @@ const firstKey = (segment: string): ScheduledKey => ({
 const keys: ControlKeys = {
   assignmentKeys: async () => [],
   trustRoot: async () => ({ keys: [Uint8Array.of(1)], threshold: 1 }),
+  rootDocuments: async () => [],
   enrolmentKey: async () => enrolmentKey,
   segmentKeys: async (segment) => schedule.get(segment) ?? [firstKey(segment)],
   rotateSegmentKey: async (segment, _nowMs, useFromMs) => {
@@ -24,10 +25,22 @@ const keys: ControlKeys = {
     schedule.set(segment, [firstKey(segment), next]);
     return next;
   },
+  tlsAuthority: async () => ({
+    certificates: ['authority'],
+    issue: async (_key, uri) => `certificate of ${uri}`,
+  }),
+  tlsIdentity: async () => Promise.reject(new Error('not asked for')),
   auditKey: async () => Promise.reject(new Error('not asked for')),
   joinToken: async () => 'espj_right',
+  stagingToken: async () => 'espt_right',
 };
-const access = { url: 'nats://127.0.0.1:4222', user: 'agent', password: 'secret' };
+const access = {
+  url: 'nats://127.0.0.1:4222',
+  user: 'agent',
+  password: 'secret',
+  websocketUrl: '',
+  agentUrl: 'https://127.0.0.1:7801',
+};
 
 function host(recorded: unknown[] = [], nowMs = 2_000): EnrolmentHost {
   const record = async (command: unknown) => recorded.push(command);
@@ -50,6 +63,8 @@ describe('enrolment', () => {
     ]);
     expect(reply).toMatchObject({ natsUser: 'agent', keyEpoch: 1, signingThreshold: 1 });
     expect(reply.controlAddress).toMatch(/^239\.255\./);
+    expect(reply.tlsCertificate).toBe('certificate of urn:espalier:node:p1');
+    expect(reply.tlsAuthorities).toEqual(['authority']);
   });
 
   it.each(['', 'espj_wrong', 'espj_righ', 'espj_rightt'])(

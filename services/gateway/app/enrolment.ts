@@ -1,4 +1,3 @@
-import { timingSafeEqual } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
 import {
   DomainError,
@@ -10,6 +9,8 @@ import {
 } from '#libs/contracts/index.js';
 import { signCredential } from '#libs/keys/credential.js';
 import type { ControlKeys, ScheduledKey } from '#libs/keys/key-provider.js';
+import { sameSecret } from '#libs/keys/same-secret.js';
+import { nodeUri } from '#libs/keys/tls-names.js';
 import { channelsOf } from './segment-channels.js';
 
 /** What an agent needs to talk to the log's ingress. */
@@ -17,6 +18,10 @@ export interface AgentNatsAccess {
   readonly url: string;
   readonly user: string;
   readonly password: string;
+  /** The same over WebSocket; empty: there is none. */
+  readonly websocketUrl: string;
+  /** HTTPS base URL of the gateway for agents; empty: where they enrolled. */
+  readonly agentUrl: string;
 }
 
 export class WrongJoinToken extends DomainError {
@@ -64,6 +69,7 @@ export async function enrol(request: EnrolRequest, host: EnrolmentHost): Promise
   if (!current || !first) throw new Error(`${segment} has no key`);
   const trust = await keys.trustRoot();
   const enrolmentKey = await keys.enrolmentKey();
+  const tls = await keys.tlsAuthority();
   const peers = [...(await peersOf(segment))].filter(([peer]) => peer !== node);
   return create(EnrolReplySchema, {
     natsUrl: access.url,
@@ -73,6 +79,7 @@ export async function enrol(request: EnrolRequest, host: EnrolmentHost): Promise
     keyEpoch: current.epoch,
     signingKeys: [...trust.keys],
     signingThreshold: trust.threshold,
+    rootDocuments: [...(await keys.rootDocuments())],
     // Of the first key: a rotation does not move a segment.
     ...channelsOf(first.key),
     credential: signCredential(enrolmentKey, { node, segment, publicKey }),
@@ -84,6 +91,11 @@ export async function enrol(request: EnrolRequest, host: EnrolmentHost): Promise
     })),
     peers: peers.map(([peer, address]) => ({ node: peer, controlAddress: address })),
     expected: [...(await expectedOf(node))],
+    natsWebsocketUrl: access.websocketUrl,
+    agentUrl: access.agentUrl,
+    // The name is the one that was recorded just now.
+    tlsCertificate: await tls.issue(publicKey, nodeUri(node), nowMs()),
+    tlsAuthorities: [...tls.certificates],
   });
 }
 
@@ -97,10 +109,4 @@ async function keysInUse(
   const isOld = last && nowMs - last.useFromMs > keyLifeMs;
   if (isOld) await keys.rotateSegmentKey(segment, nowMs, nowMs + keyNoticeMs);
   return (await keys.segmentKeys(segment)).slice(-3);
-}
-
-function sameSecret(shown: string, expected: string): boolean {
-  const a = Buffer.from(shown);
-  const b = Buffer.from(expected);
-  return a.length === b.length && timingSafeEqual(a, b);
 }

@@ -2,7 +2,8 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { type DomainEvent, event } from '#libs/contracts/index.js';
 import { type EventLog, noEvents } from '#libs/event-log/event-log.js';
 import { memoryLog } from '#libs/event-log/memory-log.js';
-import { type FeedEvent, openFeed } from './event-feed.js';
+import { openFeed } from './event-feed.js';
+import type { FeedEvent } from './event-filter.js';
 
 let log: EventLog;
 beforeEach(() => {
@@ -49,7 +50,7 @@ describe('the event feed', () => {
 
   it('follows one run to its end', async () => {
     await append('a', requested('a'));
-    const { events } = openFeed(log, { runId: 'a', afterSequence: 0, follow: true });
+    const { events } = openFeed(log, { run: 'a', afterSequence: 0, follow: true });
     const types = typesOf(events);
     await append('b', requested('b'));
     await append('a', closed('a'));

@@ -1,38 +1,58 @@
 import { type CloudEvent, type RecordedEvent, toCloudEvent } from '#libs/contracts/index.js';
 import type { EventLog } from '#libs/event-log/event-log.js';
+import { type EventFilter, EventSelection, type FeedEvent } from './event-filter.js';
 
 /** What a reader of events wants. */
-export interface FeedQuery {
-  /** Only events of this run. */
-  readonly runId?: string;
+export interface FeedQuery extends EventFilter {
   /** Events after this log sequence. */
   readonly afterSequence: number;
   /** Whether to wait for events to come; the feed of a run ends with the run. */
   readonly follow: boolean;
 }
 
-/** An event as readers get it: a CloudEvent with its place in the log. */
-export type FeedEvent = CloudEvent & { readonly sequence: number };
-
 /** Opens a feed; `close` ends it at once, also while it waits. */
 export function openFeed(log: EventLog, query: FeedQuery) {
-  const filter = { afterSequence: query.afterSequence };
+  const filter = { afterSequence: query.afterSequence, withStored: true };
   const subscription = query.follow ? log.subscribe(filter) : undefined;
   return {
-    events: select(subscription ?? log.replay(filter), query),
+    events: select(log, subscription ?? log.replay(filter), query),
     close: async () => subscription?.close(),
   };
 }
 
 async function* select(
+  log: EventLog,
   events: AsyncIterable<RecordedEvent>,
-  { runId }: FeedQuery,
+  query: FeedQuery,
 ): AsyncGenerator<FeedEvent> {
-  for await (const event of events) {
-    if (runId !== undefined && event.context.correlationId !== runId) continue;
-    yield { ...toCloudEvent(event), sequence: event.sequence };
-    if (runId !== undefined && isLastOfRun(event)) return;
+  const selection = new EventSelection(query);
+  if (query.site !== undefined && query.afterSequence > 0) {
+    for await (const before of log.replay({ afterSequence: 0, aggregateTypes: ['run'] })) {
+      if (before.sequence > query.afterSequence) break;
+      selection.learn(feedEvent(before));
+    }
   }
+  for await (const event of events) {
+    const seen = feedEvent(event);
+    if (selection.wants(seen)) yield seen;
+    const isOfRun = query.run !== undefined && runOf(event) === query.run;
+    if (isOfRun && isLastOfRun(event)) return;
+  }
+}
+
+/** As the log holds it; what cannot be read at all is left as text. */
+function feedEvent(event: RecordedEvent): FeedEvent {
+  const { stored, sequence } = event;
+  if (stored === undefined) return { ...toCloudEvent(event), sequence };
+  try {
+    return { ...(JSON.parse(stored) as CloudEvent), sequence };
+  } catch {
+    return { id: event.id, type: '', data: stored, sequence } as FeedEvent;
+  }
+}
+
+function runOf({ data }: RecordedEvent): string | undefined {
+  return 'runId' in data ? data.runId : undefined;
 }
 
 function isLastOfRun({ type }: RecordedEvent): boolean {

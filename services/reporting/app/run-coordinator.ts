@@ -30,6 +30,7 @@ export class UnknownStartedRun extends DomainError {
 /** Follows every open run and issues its commit and its end. Any number of replicas may do so. */
 export class RunCoordinator {
   private readonly timers = new Map<string, () => void>();
+  private cancelLook: () => void = () => undefined;
 
   private constructor(
     private readonly log: EventLog,
@@ -44,10 +45,16 @@ export class RunCoordinator {
       evolve: evolveOpenRuns,
     });
     const coordinator = new RunCoordinator(log, clock, runs);
-    for (const [runId, run] of runs.state) {
-      if (run.started) coordinator.watch(runId);
-    }
+    coordinator.lookAround();
     return coordinator;
+  }
+
+  /** Watches the deadlines of all open runs, also of those whose replica may have died. */
+  private lookAround(): void {
+    for (const [runId, run] of this.runs.state) {
+      if (run.started && !this.timers.has(runId)) this.watch(runId);
+    }
+    this.cancelLook = this.clock.schedule(lookEveryMs, () => this.lookAround());
   }
 
   /** Takes the step that an event of a run makes due. */
@@ -84,6 +91,7 @@ export class RunCoordinator {
   }
 
   async close(): Promise<void> {
+    this.cancelLook();
     for (const cancel of this.timers.values()) cancel();
     await this.runs.close();
   }
@@ -128,5 +136,6 @@ export class RunCoordinator {
 }
 
 const retryDelayMs = 1_000;
+const lookEveryMs = 2_000;
 /** Timers of the platform overflow beyond 24 days. */
 const longestTimerMs = 24 * 60 * 60 * 1_000;

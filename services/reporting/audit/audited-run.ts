@@ -43,6 +43,7 @@ function timelineOf(events: readonly RecordedEvent[]) {
       actor: context.actor,
       cause: cause ? `${cause.type} (${cause.sequence})` : `command ${context.causationId}`,
       afterMs: timeMs - startMs,
+      reason: context.reason ?? '',
     });
   });
 }

@@ -70,7 +70,7 @@ export class MemoryTables {
 /** What the database's column defaults give. */
 const defaults: Record<Table, () => MutableRow> = {
   site: () => ({ staging: '', filters: [], live_sequence: 0, live_tree_digest: '' }),
-  content_group: () => ({ site: '', kind: 'all', nodes: [], selector: '' }),
+  content_group: () => ({ site: '', kind: 'all', nodes: [], selector: '', maintenance: null }),
   node: () => ({
     segment: '',
     registered: false,
@@ -93,6 +93,14 @@ const defaults: Record<Table, () => MutableRow> = {
     duration_ms: 0,
     nothing_changed: false,
     changes: null,
+    job: '',
+    job_version: 0,
+    trigger: '',
+    waiting: '',
+    waiting_reason: '',
+    blocking_run_id: '',
+    rollout_run_id: '',
+    wave_text: '',
   }),
   run_node: () => ({ segment: '', status: 'pending', error: '', switched_at: null }),
   run_link: () => ({ source: '', bytes: 0, duration_ms: 0, sources: {} }),

@@ -75,7 +75,7 @@ function differenceOf(
   if (!same(chainHash(previous, sequence, body), hash)) {
     return { sequence, problem: 'the hash of the second copy does not fit its content' };
   }
-  if (body !== JSON.stringify(toCloudEvent(event))) {
+  if (body !== (event.stored ?? JSON.stringify(toCloudEvent(event)))) {
     return { sequence, problem: 'the log and its second copy tell different events' };
   }
   const signed = heads.get(sequence);

@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { describe, expect, it } from '@jest/globals';
-import { CommitPolicySchema, GoLive } from '#libs/contracts/index.js';
-import { goLiveStep, minimumLeadMs, quorumOf } from './commit-policy.js';
+import { CommitPolicySchema, GoLive, RunTargetSchema } from '#libs/contracts/index.js';
+import { goLiveStep, minimumLeadMs, quorumOf, quorumProblem } from './commit-policy.js';
 
 describe('the quorum', () => {
   it.each([
@@ -12,6 +12,30 @@ describe('the quorum', () => {
     [{ case: 'percent', value: 1 }, 1],
   ] as const)('of %j of ten servers is %d', (quorum, needed) => {
     expect(quorumOf(create(CommitPolicySchema, { quorum }), 10).needed).toBe(needed);
+  });
+});
+
+describe('the prepared servers', () => {
+  const target = (segment: string, ...nodes: string[]) =>
+    create(RunTargetSchema, { segment, nodes });
+  const targets = [target('paris', 'a', 'b', 'c'), target('rome', 'd')];
+  const half = { quorum: { case: 'percent', value: 50 } } as const;
+
+  it('are counted together', () => {
+    const prepared = [target('paris', 'a', 'b')];
+    expect(quorumProblem(create(CommitPolicySchema, half), targets, prepared)).toBe(undefined);
+    expect(quorumProblem(create(CommitPolicySchema, half), targets, [])).toBe(
+      '0 of 4 servers are prepared, the quorum is 50%',
+    );
+  });
+
+  it('are counted by segment where the policy says so', () => {
+    const policy = create(CommitPolicySchema, { ...half, eachSegment: true });
+    expect(quorumProblem(policy, targets, [target('paris', 'a', 'b', 'c')])).toBe(
+      '0 of 1 servers of rome are prepared, the quorum is 50%',
+    );
+    const both = [target('paris', 'a', 'c'), target('rome', 'd')];
+    expect(quorumProblem(policy, targets, both)).toBe(undefined);
   });
 });
 

@@ -1,4 +1,4 @@
-import { type CommitPolicy, GoLive } from '#libs/contracts/index.js';
+import { type CommitPolicy, GoLive, type RunTarget } from '#libs/contracts/index.js';
 
 /** A commit at a given time is issued so much earlier at least, to be everywhere when it comes. */
 export const minimumLeadMs = 2_000;
@@ -18,6 +18,33 @@ export function quorumOf(policy: CommitPolicy | undefined, targeted: number) {
     case undefined:
       return { needed: 1, words: '1' };
   }
+}
+
+type Target = Pick<RunTarget, 'segment' | 'nodes'>;
+
+/** Why the prepared servers are not the quorum of those targeted; undefined: they are. */
+export function quorumProblem(
+  policy: CommitPolicy | undefined,
+  targets: readonly Target[],
+  prepared: readonly Target[],
+): string | undefined {
+  const problem = (where: string, wanted: readonly Target[], ready: readonly Target[]) => {
+    const { needed, words } = quorumOf(policy, serverCount(wanted));
+    if (serverCount(ready) >= needed) return undefined;
+    const counts = `${serverCount(ready)} of ${serverCount(wanted)} servers${where}`;
+    return `${counts} are prepared, the quorum is ${words}`;
+  };
+  if (!policy?.eachSegment) return problem('', targets, prepared);
+  return targets
+    .map((target) => {
+      const ready = prepared.filter(({ segment }) => segment === target.segment);
+      return problem(` of ${target.segment}`, [target], ready);
+    })
+    .find((each) => each !== undefined);
+}
+
+function serverCount(targets: readonly Target[]): number {
+  return targets.reduce((sum, { nodes }) => sum + nodes.length, 0);
 }
 
 /** What a run whose quorum is prepared does now. */

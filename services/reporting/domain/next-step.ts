@@ -6,7 +6,7 @@ import {
   type RunStarted,
   type RunTarget,
 } from '#libs/contracts/index.js';
-import { goLiveStep, quorumOf } from './commit-policy.js';
+import { goLiveStep, quorumProblem } from './commit-policy.js';
 import type { OutcomeCommand } from './outcome.js';
 import { succeeded } from './run-in-segment.js';
 import type { RunProgress } from './run-progress.js';
@@ -82,13 +82,9 @@ function beforeCommit(
   if (!built || !changes || prepared.length === 0) {
     return fail(started, whyNobodyPrepared(missed(), timedOut), missed(), nowMs);
   }
-  const targeted = count(started.targets);
-  const quorum = quorumOf(started.commit, targeted);
-  if (count(prepared) < quorum.needed) {
-    const reason =
-      `${count(prepared)} of ${targeted} servers are prepared, the quorum is ${quorum.words}; ` +
-      'no server switched';
-    return fail(started, reason, missed(), nowMs);
+  const problem = quorumProblem(started.commit, started.targets, prepared);
+  if (problem !== undefined) {
+    return fail(started, `${problem}; no server switched`, missed(), nowMs);
   }
   const step = goLiveStep(started.commit, run.approved ?? false, nowMs);
   if (step.kind !== 'commit') return undefined;
@@ -122,10 +118,6 @@ function afterCommit(run: RunProgress, started: RunStarted, nowMs: number) {
   if (missed.length === 0) return { type: 'complete' as const, run: ended(started, nowMs) };
   if (switchedNames.size === 0) return fail(started, 'no server switched', missed, nowMs);
   return { type: 'complete-partially' as const, run: { ...ended(started, nowMs), missed } };
-}
-
-function count(targets: readonly { readonly nodes: readonly string[] }[]): number {
-  return targets.reduce((sum, { nodes }) => sum + nodes.length, 0);
 }
 
 function preparedTargets(run: RunProgress, targets: readonly RunTarget[]) {

@@ -1,16 +1,19 @@
 import type { EventType, RecordedEvent } from '#libs/contracts/index.js';
 
 /** The tables of the read models; all are rebuilt from the log. */
-export type Table =
-  | 'site'
-  | 'content_group'
-  | 'node'
-  | 'segment'
-  | 'run'
-  | 'run_node'
-  | 'run_link'
-  | 'run_segment'
-  | 'assignment';
+export const tables = [
+  'site',
+  'content_group',
+  'node',
+  'segment',
+  'run',
+  'run_node',
+  'run_link',
+  'run_segment',
+  'assignment',
+] as const;
+
+export type Table = (typeof tables)[number];
 
 export type Value = string | number | boolean | null | readonly string[] | object;
 export type Row = Readonly<Record<string, Value>>;

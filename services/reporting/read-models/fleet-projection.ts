@@ -1,4 +1,11 @@
-import type { Membership, RecordedEvent, Register } from '#libs/contracts/index.js';
+import { type JsonObject, toJson } from '@bufbuild/protobuf';
+import {
+  type MaintenanceWindows,
+  MaintenanceWindowsSchema,
+  type Membership,
+  type RecordedEvent,
+  type Register,
+} from '#libs/contracts/index.js';
 import type { Change, Handlers, Row } from './change.js';
 
 /** Changes to the read models of sites, groups, nodes and segments. */
@@ -12,11 +19,25 @@ export const fleetHandlers: Handlers = {
     const live_tree_digest = Buffer.from(treeDigest).toString('hex');
     return [upsert('site', { name: site }, { live_sequence: Number(sequence), live_tree_digest })];
   },
-  GroupCreated: ({ data: { group, site, membership } }) => [
-    upsert('content_group', { name: group }, { site, ...membershipColumns(membership) }),
+  GroupCreated: ({ data: { group, site, membership, maintenance } }) => [
+    upsert(
+      'content_group',
+      { name: group },
+      {
+        ...{ site, ...membershipColumns(membership) },
+        ...windowColumns(maintenance),
+      },
+    ),
   ],
-  GroupEdited: ({ data: { group, membership } }) => [
-    upsert('content_group', { name: group }, membershipColumns(membership)),
+  GroupEdited: ({ data: { group, membership, maintenance } }) => [
+    upsert(
+      'content_group',
+      { name: group },
+      {
+        ...membershipColumns(membership),
+        ...windowColumns(maintenance),
+      },
+    ),
   ],
   GroupDeleted: ({ data }) => [
     { kind: 'delete', table: 'content_group', key: { name: data.group } },
@@ -25,6 +46,12 @@ export const fleetHandlers: Handlers = {
     upsert('node', { name: node }, { segment, labels: { ...labels } }),
   ],
   SegmentChanged: segmentChanged,
+  SegmentRenamed: ({ data: { segment, name } }) => [
+    upsert('segment', { name: segment }, { display_name: name }),
+  ],
+  SegmentLocated: ({ data: { segment, location, region } }) => [
+    upsert('segment', { name: segment }, { location, region }),
+  ],
 };
 
 function segmentChanged({ data, timeMs }: RecordedEvent<'SegmentChanged'>): Change[] {
@@ -59,6 +86,12 @@ function memberColumns(member: Register): Row {
       member.liveVersions.map(({ site, sequence }) => [site, sequence.toString()]),
     ),
   };
+}
+
+/** Absent: as they were. */
+function windowColumns(maintenance: MaintenanceWindows | undefined): Row {
+  if (!maintenance) return {};
+  return { maintenance: toJson(MaintenanceWindowsSchema, maintenance) as JsonObject };
 }
 
 function membershipColumns(membership: Membership | undefined): Row {

@@ -25,11 +25,42 @@ const runHandlers: Handlers = {
       dry_run: happened.data.dryRun,
       actor: happened.context.actor,
       requested_at: time(happened),
+      job: happened.data.terms?.job ?? '',
+      job_version: Number(happened.data.terms?.jobVersion ?? 0n),
+      trigger: happened.data.terms?.trigger ?? '',
+      rollout_run_id: happened.data.terms?.rolloutRunId ?? '',
     }),
   ],
+  RunQueued: ({ data: { runId, blockingRunId, reason } }) => [
+    run(runId, { waiting: 'queued', waiting_reason: reason, blocking_run_id: blockingRunId }),
+  ],
+  RunDeferred: ({ data: { runId, untilMs, reason } }) => {
+    const until = new Date(Number(untilMs)).toISOString();
+    const waiting_reason = `${reason} (until ${until})`;
+    return [run(runId, { waiting: 'deferred', waiting_reason, blocking_run_id: '' })];
+  },
   RunStarted: (happened) => [
     run(happened.data.runId, { started_at: time(happened) }),
     ...pendingNodes(happened),
+  ],
+  RolloutStarted: (happened) => [
+    run(happened.data.runId, { started_at: time(happened) }),
+    ...happened.data.waves.flatMap(({ nodes }) =>
+      nodes.map((node) => pendingNode(happened.data.runId, node, '')),
+    ),
+  ],
+  WaveStarted: ({ data: { runId, wave } }) => [run(runId, { wave_text: `wave ${wave}` })],
+  WaveSoaking: ({ data: { runId, wave, untilMs } }) => {
+    const until = new Date(Number(untilMs)).toISOString();
+    return [run(runId, { wave_text: `wave ${wave} is watched until ${until}` })];
+  },
+  WavePassed: ({ data: { runId, wave } }) => [run(runId, { wave_text: `wave ${wave} passed` })],
+  WaveFailed: ({ data: { runId, wave, reason } }) => [
+    run(runId, { wave_text: `wave ${wave} failed: ${reason}` }),
+  ],
+  RolloutRolledBack: ({ data: { runId } }) => [run(runId, { wave_text: 'going back' })],
+  RolloutEnded: ({ data: { runId, status, reason, durationMs } }) => [
+    ended(runId, status, { ...duration(durationMs), reason }),
   ],
   RunCancelled: ({ data }) => [ended(data.runId, 'cancelled', { reason: data.reason })],
   RunAborted: ({ data: { runId, durationMs, reason } }) => [
@@ -60,13 +91,13 @@ const handlers: Handlers = { ...fleetHandlers, ...runHandlers };
 
 function pendingNodes({ data }: RecordedEvent<'RunStarted'>): Change[] {
   return data.targets.flatMap(({ segment, nodes }) =>
-    nodes.map((node) => ({
-      kind: 'insert',
-      table: 'run_node',
-      key: { run_id: data.runId, node },
-      set: { segment, status: 'pending', error: '' },
-    })),
+    nodes.map((node) => pendingNode(data.runId, node, segment)),
   );
+}
+
+function pendingNode(runId: string, node: string, segment: string): Change {
+  const key = { run_id: runId, node };
+  return { kind: 'insert', table: 'run_node', key, set: { segment, status: 'pending', error: '' } };
 }
 
 function changeSummary(data: ChangeSetComputed): Row {

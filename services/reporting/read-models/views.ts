@@ -1,8 +1,9 @@
-import { create } from '@bufbuild/protobuf';
+import { create, fromJson, type JsonObject } from '@bufbuild/protobuf';
 import {
   AssignmentViewSchema,
   ChangeSummarySchema,
   GroupViewSchema,
+  MaintenanceWindowsSchema,
   NodeViewSchema,
   RunDetailSchema,
   RunLinkSchema,
@@ -44,7 +45,13 @@ export function siteView(row: SiteRow) {
 }
 
 export function groupView(row: GroupRow) {
-  return create(GroupViewSchema, row);
+  const { maintenance, ...fields } = row;
+  return create(GroupViewSchema, {
+    ...fields,
+    ...(maintenance
+      ? { maintenance: fromJson(MaintenanceWindowsSchema, maintenance as JsonObject) }
+      : {}),
+  });
 }
 
 export function nodeView(row: NodeRow, leaders: ReadonlySet<string>) {
@@ -68,6 +75,9 @@ export function segmentView(row: SegmentRow) {
     members: row.members,
     changedAt: row.changed_at.toISOString(),
     reason: row.reason,
+    displayName: row.display_name,
+    location: row.location,
+    region: row.region,
   });
 }
 
@@ -92,14 +102,15 @@ export function runView(
 ) {
   const count = (...statuses: string[]) =>
     nodes.filter(({ status }) => statuses.includes(status)).length;
-  const status = run.outcome ?? (run.started_at ? 'running' : 'queued');
+  const status = run.outcome ?? (run.started_at ? 'running' : run.waiting || 'queued');
+  const waits = status === 'queued' || status === 'deferred';
   return create(RunViewSchema, {
     runId: run.run_id,
     site: run.site,
     type: run.type,
     status,
-    phase: status === 'running' ? phaseOf(run, assignments) : '',
-    reason: run.reason,
+    phase: status === 'running' ? run.wave_text || phaseOf(run, assignments) : '',
+    reason: waits ? run.waiting_reason : run.reason,
     requestedAt: run.requested_at?.toISOString() ?? '',
     durationMs: run.duration_ms,
     nodesTotal: nodes.length,
@@ -109,6 +120,11 @@ export function runView(
     actor: run.actor,
     nothingChanged: run.nothing_changed,
     dryRun: run.dry_run,
+    job: run.job,
+    jobVersion: BigInt(run.job_version),
+    trigger: run.trigger,
+    blockingRunId: waits ? run.blocking_run_id : '',
+    rolloutRunId: run.rollout_run_id,
   });
 }
 

@@ -4,13 +4,17 @@ import type { FastifyReply } from 'fastify';
 import { onlyLocalHeader } from '#libs/content-store/adapters/fetching-store.js';
 import { BlobNotFound, type ContentStore } from '#libs/content-store/content-store.js';
 import { requestedRange } from '#libs/content-store/http-range.js';
+import { type LinkGate, weightOf } from '#libs/tree/link-gate.js';
 import { InvalidRequest } from '../../app/json.js';
-import { CONTENT_STORE } from '../../tokens.js';
+import { CONTENT_STORE, UPLINK } from '../../tokens.js';
 
 /** Bulk bytes by digest; immutable, so anybody may cache them for ever. */
 @Controller('blobs')
 export class BlobsController {
-  constructor(@Inject(CONTENT_STORE) private readonly store: ContentStore) {}
+  constructor(
+    @Inject(CONTENT_STORE) private readonly store: ContentStore,
+    @Inject(UPLINK) private readonly uplink: LinkGate,
+  ) {}
 
   @Get(':digest')
   async blob(
@@ -38,6 +42,20 @@ export class BlobsController {
       reply.status(206).header('content-range', `bytes ${part.offset}-${last}/${sizeBytes}`);
     }
     reply.header('content-length', part.length).type('application/octet-stream');
-    await reply.send(Readable.from(this.store.read(digest, part), { objectMode: false }));
+    const pieces = this.inTurn(digest, sizeBytes, this.store.read(digest, part));
+    await reply.send(Readable.from(pieces, { objectMode: false }));
+  }
+
+  /** A small assignment overtakes a large one; all together keep to the limit of the link. */
+  private async *inTurn(
+    digest: string,
+    sizeBytes: number,
+    pieces: AsyncIterable<Uint8Array>,
+  ): AsyncGenerator<Uint8Array> {
+    for await (const piece of pieces) {
+      const passed = await this.uplink.pass(digest, weightOf(sizeBytes), piece.length);
+      yield piece;
+      passed();
+    }
   }
 }

@@ -4,12 +4,15 @@ import { uuidv7 } from 'uuidv7';
 import {
   AbortRunSchema,
   ApproveRunSchema,
+  CancelRunSchema,
+  PauseRolloutSchema,
+  PromoteRolloutSchema,
   RequestRunSchema,
   RunDetailSchema,
   RunQuerySchema,
   subjects,
 } from '#libs/contracts/index.js';
-import { ServiceClient } from '#libs/nest-jetstream/service-client.js';
+import { CommandRefusedError, ServiceClient } from '#libs/nest-jetstream/service-client.js';
 import { parseBody, replyJson } from '../../app/json.js';
 import { callerOf } from './caller.js';
 import { queryTimeoutMs, sequenceOf } from './lists.controller.js';
@@ -35,12 +38,41 @@ export class RunsController {
     return { runId: command.runId, sequence: String(sequence) };
   }
 
+  /** Before its commit; a run that waits, or a rollout, is the scheduler's to end. */
   @Post(':runId/abort')
   @HttpCode(200)
-  abort(@Param('runId') runId: string, @Body() body: unknown, @Req() request: FastifyRequest) {
+  async abort(
+    @Param('runId') runId: string,
+    @Body() body: unknown,
+    @Req() request: FastifyRequest,
+  ) {
     const command = { ...parseBody(AbortRunSchema, body), runId };
     const caller = callerOf(request);
-    return this.services.command('reporting', 'AbortRun', AbortRunSchema, command, caller);
+    try {
+      return await this.services.command('reporting', 'AbortRun', AbortRunSchema, command, caller);
+    } catch (error) {
+      const hasStarted = !(error instanceof CommandRefusedError);
+      if (hasStarted || error.code !== 'UnknownStartedRun') throw error;
+      const { reason } = command;
+      const cancel = { runId, reason };
+      return this.services.command('scheduler', 'CancelRun', CancelRunSchema, cancel, caller);
+    }
+  }
+
+  @Post(':runId/rollout/pause')
+  @HttpCode(200)
+  pause(@Param('runId') runId: string, @Req() request: FastifyRequest) {
+    const schema = PauseRolloutSchema;
+    const caller = callerOf(request);
+    return this.services.command('scheduler', 'PauseRollout', schema, { runId }, caller);
+  }
+
+  @Post(':runId/rollout/promote')
+  @HttpCode(200)
+  promote(@Param('runId') runId: string, @Req() request: FastifyRequest) {
+    const schema = PromoteRolloutSchema;
+    const caller = callerOf(request);
+    return this.services.command('scheduler', 'PromoteRollout', schema, { runId }, caller);
   }
 
   @Post(':runId/go-live')

@@ -1,4 +1,5 @@
 import 'reflect-metadata';
+import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -20,12 +21,15 @@ import { PinBook } from '#libs/content-store/pin-book.js';
 import type { Room } from '#libs/content-store/room.js';
 import { scanTree } from '#libs/delta/adapters/scan-tree.js';
 import { pushedPin } from '#libs/delta/pushed.js';
+import { linkGate } from '#libs/tree/adapters/host-link.js';
+import { unlimited } from '#libs/tree/link-limits.js';
 import { PushedTrees } from '../../app/pushed-trees.js';
-import { CONTENT_STORE } from '../../tokens.js';
+import { CONTENT_STORE, CONTROL_KEYS, UPLINK } from '../../tokens.js';
 import { BlobsController } from './blobs.controller.js';
 import { ErrorFilter } from './error.filter.js';
 import { ByteBodies, StagingController } from './staging.controller.js';
 
+const token = 'espt_right';
 let directory: string;
 let store: DiskContentStore;
 let pins: PinBook;
@@ -45,6 +49,8 @@ beforeEach(async () => {
       ByteBodies,
       { provide: APP_FILTER, useClass: ErrorFilter },
       { provide: CONTENT_STORE, useFactory: () => store },
+      { provide: UPLINK, useFactory: () => linkGate(unlimited, systemClock) },
+      { provide: CONTROL_KEYS, useValue: { stagingToken: async () => token } },
       { provide: PushedTrees, useFactory: () => new PushedTrees({ store, pins, room: measure }) },
     ],
   })
@@ -76,8 +82,10 @@ async function send(
   path: string,
   body: Uint8Array | ReadableStream,
   sizeBytes: number,
+  authorization = `Bearer ${token}`,
 ): Promise<Sent> {
   const headers = {
+    ...(authorization ? { authorization } : {}),
     'content-type': 'application/octet-stream',
     'content-length': String(sizeBytes),
   };
@@ -158,6 +166,26 @@ test('bytes that are no manifest, no site or no such blob are refused', async ()
     expect((await send(method, path, bytes, bytes.length)).status).toBe(400);
   }
   for await (const blob of store.blobs()) throw new Error(`${blob.digest} was stored`);
+});
+
+test('only who shows the staging token may bring anything', async () => {
+  const bytes = Buffer.from('hello');
+  const digest = createHash('sha256').update(bytes).digest('hex');
+  const routes: [string, string][] = [
+    ['POST', '/api/v1/sites/www/pushed/lacking'],
+    ['PUT', '/api/v1/sites/www/pushed'],
+    ['PUT', `/api/v1/blobs/${digest}`],
+  ];
+  for (const [method, path] of routes) {
+    for (const shown of ['', 'Bearer', 'Bearer espt_wrong', `Basic ${token}`]) {
+      const { status, text } = await send(method, path, bytes, bytes.length, shown);
+      expect({ status, code: JSON.parse(text).code }).toEqual({
+        status: 401,
+        code: 'NoStagingServer',
+      });
+    }
+  }
+  expect(await store.has(digest)).toBe(false);
 });
 
 test('what does not fit is refused before anything is sent', async () => {

@@ -10,6 +10,7 @@ import {
   Post,
   Put,
   Req,
+  UseGuards,
 } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -17,6 +18,7 @@ import { ContentTooLong } from '#libs/content-store/checked-content.js';
 import { DigestMismatch, isDigest } from '#libs/content-store/content-store.js';
 import { InvalidRequest } from '../../app/json.js';
 import { PushedTrees } from '../../app/pushed-trees.js';
+import { StagingGuard } from './staging.guard.js';
 
 /** Of a tree of some 5 million entries. */
 const maxManifestBytes = 512 * 1024 ** 2;
@@ -35,6 +37,7 @@ export class ByteBodies implements OnModuleInit {
 
 /** Where staging servers bring content: what is lacking, the blobs, then the tree. */
 @Controller('api/v1')
+@UseGuards(StagingGuard)
 export class StagingController {
   constructor(@Inject(PushedTrees) private readonly trees: PushedTrees) {}
 

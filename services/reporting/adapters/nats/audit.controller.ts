@@ -23,13 +23,13 @@ import { chainStart } from '#libs/event-log/hash-chain.js';
 import { isSoundCheckpoint, signHead } from '#libs/keys/audit-checkpoint.js';
 import type { SigningKey } from '#libs/keys/ed25519.js';
 import { OnRequest } from '#libs/nest-jetstream/decorators.js';
-import { CLOCK, EVENT_LOG } from '#libs/nest-jetstream/tokens.js';
+import { CLOCK } from '#libs/nest-jetstream/tokens.js';
 import { auditedRun } from '../../audit/audited-run.js';
 import { auditedState, auditedTree } from '../../audit/audited-state.js';
 import { eventsUpTo } from '../../audit/place.js';
 import { verifyLog } from '../../audit/verify-log.js';
-import { AUDIT_KEY, DATABASE } from '../../tokens.js';
-import { checkpoints, copiedEvents, storeCheckpoint } from '../postgres/event-copy.js';
+import { AUDIT_KEY, DATABASE, WHOLE_LOG } from '../../tokens.js';
+import { checkpoints, copiedEvents, copyHead, storeCheckpoint } from '../postgres/event-copy.js';
 import { ReadModelProjection } from '../postgres/running-projections.js';
 import { UnknownRun } from './queries.controller.js';
 
@@ -39,7 +39,7 @@ const catchUpTimeoutMs = 20_000;
 @Controller()
 export class AuditController {
   constructor(
-    @Inject(EVENT_LOG) private readonly log: EventLog,
+    @Inject(WHOLE_LOG) private readonly log: EventLog,
     @Inject(DATABASE) private readonly database: DataSource,
     @Inject(AUDIT_KEY) private readonly key: SigningKey,
     @Inject(CLOCK) private readonly clock: Clock,
@@ -73,7 +73,9 @@ export class AuditController {
     AuditVerdictSchema,
   )
   async verify() {
-    const end = await this.log.lastSequence();
+    // In this turn: the log only grows, so what is copied is in it, unless it has lost its end.
+    const copied = await copyHead(this.database);
+    const end = Math.max(copied, await this.log.lastSequence());
     await this.projection.eventCopy.reaches(end, catchUpTimeoutMs);
     const signed = await checkpoints(this.database);
     const forged = signed.find(
@@ -86,7 +88,7 @@ export class AuditController {
     const heads = signed.map(({ sequence, hash }) => ({ sequence: Number(sequence), hash }));
     const place = { $typeName: 'espalier.v1.LogPlace' as const, sequence: BigInt(end), timeMs: 0n };
     const copy = copiedEvents(this.database, end);
-    const verdict = await verifyLog(eventsUpTo(this.log, place), copy, heads);
+    const verdict = await verifyLog(eventsUpTo(this.log, place, { withStored: true }), copy, heads);
     return { ...verdict, keyId: this.key.keyId };
   }
 

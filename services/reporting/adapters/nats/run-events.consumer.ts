@@ -1,9 +1,11 @@
+import { create } from '@bufbuild/protobuf';
 import { Controller, Inject } from '@nestjs/common';
 import {
   type AbortRun,
   AbortRunSchema,
   type ApproveRun,
   ApproveRunSchema,
+  DomainError,
   type EventType,
   type RecordedEvent,
 } from '#libs/contracts/index.js';
@@ -74,6 +76,19 @@ export class RunEventsConsumer {
   @OnEvent('GoLiveApproved')
   goLiveApproved(event: RecordedEvent<'GoLiveApproved'>) {
     return this.react(event);
+  }
+
+  /** The run of a bad wave goes no further. */
+  @OnEvent('WaveFailed')
+  async waveFailed({ id, data, context }: RecordedEvent<'WaveFailed'>): Promise<void> {
+    const { waveRunId: runId, reason } = data;
+    const caller = { actor: context.actor, commandId: `${id}/${runId}` };
+    try {
+      await this.coordinator.abort(create(AbortRunSchema, { runId, reason }), caller);
+    } catch (error) {
+      // It never started, is committed or over: then there is nothing to abort.
+      if (!(error instanceof DomainError)) throw error;
+    }
   }
 
   @OnCommand('reporting', 'AbortRun', AbortRunSchema)

@@ -23,6 +23,7 @@ export class GroupRow {
   @Column('text') kind!: string;
   @Column('text', { array: true }) nodes!: string[];
   @Column('text') selector!: string;
+  @Column('jsonb', { nullable: true }) maintenance!: object | null;
 }
 
 @Entity('node')
@@ -45,6 +46,9 @@ export class SegmentRow {
   @Column('integer') members!: number;
   @Column('timestamptz') changed_at!: Date;
   @Column('text') reason!: string;
+  @Column('text') display_name!: string;
+  @Column('text') location!: string;
+  @Column('text') region!: string;
 }
 
 @Entity('run')
@@ -61,6 +65,16 @@ export class RunRow {
   @Column('integer') duration_ms!: number;
   @Column('boolean') nothing_changed!: boolean;
   @Column('jsonb', { nullable: true }) changes!: Record<string, number> | null;
+  @Column('text') job!: string;
+  @Column(bigint) job_version!: number;
+  @Column('text') trigger!: string;
+  /** "queued" or "deferred": why it has not started. */
+  @Column('text') waiting!: string;
+  @Column('text') waiting_reason!: string;
+  @Column('text') blocking_run_id!: string;
+  @Column('text') rollout_run_id!: string;
+  /** Where a rollout is. */
+  @Column('text') wave_text!: string;
 }
 
 @Entity('run_node')

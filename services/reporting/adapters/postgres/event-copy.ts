@@ -8,7 +8,7 @@ import {
   toCloudEvent,
 } from '#libs/contracts/index.js';
 import { chainHash, chainStart } from '#libs/event-log/hash-chain.js';
-import type { Projection } from '#libs/event-log/projection-runner.js';
+import type { Projection } from '#libs/event-log/projection.js';
 import { signHead } from '#libs/keys/audit-checkpoint.js';
 import type { SigningKey } from '#libs/keys/ed25519.js';
 import type { CopiedEvent } from '../../audit/verify-log.js';
@@ -34,6 +34,8 @@ interface CheckpointRow {
 export function eventCopy(key: SigningKey, clock: Clock): Projection<EntityManager> {
   return {
     name: 'event-copy-1',
+    inLogOrder: true,
+    withStored: true,
     async apply(transaction, events) {
       const newest = await transaction.query<CopyRow[]>(
         'select hash from event_copy order by sequence desc limit 1',
@@ -63,7 +65,7 @@ function chain(events: readonly RecordedEvent[], before: Uint8Array) {
   let previous = before;
   return events.map((event) => {
     const { sequence, id, type, aggregate, context } = event;
-    const body = JSON.stringify(toCloudEvent(event));
+    const body = event.stored ?? JSON.stringify(toCloudEvent(event));
     previous = chainHash(previous, sequence, body);
     const owner = `${aggregate.type}.${aggregate.id}`;
     return {
@@ -100,6 +102,12 @@ export async function storeCheckpoint(
     'insert into audit_checkpoint values ($1, $2, $3, $4, $5) on conflict do nothing',
     [sequence.toString(), hash, signedAtMs.toString(), signature, publicKey],
   );
+}
+
+/** Sequence of the newest copied event; 0 when there is none. */
+export async function copyHead(database: DataSource): Promise<number> {
+  const [row] = await database.query('select max(sequence) as sequence from event_copy');
+  return Number(row?.sequence ?? 0);
 }
 
 /** The copy up to a sequence, oldest first, in bounded memory. */

@@ -1,5 +1,5 @@
 import type { EntityManager } from 'typeorm';
-import type { Projection } from '#libs/event-log/projection-runner.js';
+import type { Projection } from '#libs/event-log/projection.js';
 import { changesOf } from '../../read-models/projection.js';
 import { statementsOf } from './change-sql.js';
 

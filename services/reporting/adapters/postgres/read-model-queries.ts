@@ -58,14 +58,32 @@ export class ReadModelQueries {
     if (!run) return undefined;
     const where = { run_id: runId };
     const [nodes, assignments, links, segments] = await Promise.all([
-      this.database
-        .getRepository(RunNodeRow)
-        .find({ where, order: { segment: 'asc', node: 'asc' } }),
+      this.nodesOf([runId]),
       this.database.getRepository(AssignmentRow).find({ where, order: { sequence: 'asc' } }),
       this.database.getRepository(RunLinkRow).findBy(where),
       this.database.getRepository(RunSegmentRow).findBy(where),
     ]);
     return views.runDetail({ run, nodes, assignments, links, segments });
+  }
+
+  /** Servers of runs; those of a rollout as its waves left them. */
+  private async nodesOf(runIds: readonly string[]): Promise<RunNodeRow[]> {
+    const repository = this.database.getRepository(RunNodeRow);
+    const order = { segment: 'asc', node: 'asc' } as const;
+    const own = await repository.find({ where: { run_id: In(runIds) }, order });
+    const waves = await this.database.getRepository(RunRow).find({
+      where: { rollout_run_id: In(runIds) },
+      order: { requested_at: 'asc' },
+    });
+    if (waves.length === 0) return own;
+    const inWaves = await repository.findBy({ run_id: In(waves.map((wave) => wave.run_id)) });
+    return own.map((row) => {
+      const latest = waves
+        .filter((wave) => wave.rollout_run_id === row.run_id)
+        .map(({ run_id }) => inWaves.find((one) => one.run_id === run_id && one.node === row.node))
+        .findLast((found) => found !== undefined);
+      return latest ? { ...latest, run_id: row.run_id } : row;
+    });
   }
 
   private async sites() {
@@ -104,7 +122,7 @@ export class ReadModelQueries {
       .getRepository(RunRow)
       .find({ order: { requested_at: { direction: 'desc', nulls: 'last' } }, take });
     const run_id = In(rows.map((row) => row.run_id));
-    const nodes = await this.database.getRepository(RunNodeRow).findBy({ run_id });
+    const nodes = await this.nodesOf(rows.map((row) => row.run_id));
     const assignments = await this.database.getRepository(AssignmentRow).findBy({ run_id });
     return rows.map((row) =>
       views.runView(

@@ -64,6 +64,8 @@ const story = recorded([
     term: 4n,
     members: [{ node: 'p1', address: '10.0.0.1', liveVersions: [{ site: 'www', sequence: 1n }] }],
   }),
+  event('SegmentRenamed', { segment: 'paris', name: 'Paris Nord' }),
+  event('SegmentLocated', { segment: 'paris', location: 'paris', region: 'eu' }),
   event('RunRequested', { runId: 'r1', site: 'www', type: JobType.PUBLISH }),
   event('RunStarted', { runId: 'r1', targets: [{ segment: 'paris', nodes: ['p1', 'p2'] }] }),
   event('ChangeSetComputed', { runId: 'r1', counts: { added: 2, files: 2 }, treeBytes: 9n }),
@@ -114,6 +116,13 @@ async function everything() {
 
 describe('the read models', () => {
   beforeAll(() => write(story));
+
+  it('tell what people call a segment and where it is', async () => {
+    const { list } = await queries.list('segments', 0);
+    const seen = list?.case === 'segments' ? list.value.segments : [];
+    const place = { location: 'paris', region: 'eu' };
+    expect(seen).toMatchObject([{ name: 'paris', displayName: 'Paris Nord', ...place }]);
+  });
 
   it('tell how a run went, server by server', async () => {
     expect(await queries.run('r1')).toMatchObject({

@@ -1,0 +1,67 @@
+import {
+  type AggregateId,
+  type AggregateType,
+  type RecordedEvent,
+  runOfAggregate,
+} from '#libs/contracts/index.js';
+import type { EventArchive } from '#libs/event-log/archived-log.js';
+import { aggregateKey } from '#libs/event-log/parking.js';
+
+/** What belongs to one run alone, and goes with it. Ledgers of sites and servers stay. */
+const ofOneRun: ReadonlySet<AggregateType> = new Set<AggregateType>([
+  'run',
+  'changeset',
+  'distribution',
+  'run-in-segment',
+  'outcome',
+]);
+
+/** Events to archive, and the aggregates that they are all of. */
+export interface Archivable {
+  readonly runs: readonly string[];
+  readonly events: readonly RecordedEvent[];
+  readonly aggregates: readonly AggregateId[];
+}
+
+/** Keeps a pass small: its events are in memory. The rest is for the next. */
+export const mostEventsPerPass = 200_000;
+
+/**
+ * The runs that were closed before a time, oldest first, with all events of the aggregates that
+ * belong to them alone. An aggregate that something happened to since stays, and so does its run.
+ */
+export async function archivable(
+  log: AsyncIterable<RecordedEvent>,
+  closedBeforeMs: number,
+): Promise<Archivable> {
+  const byRun = new Map<string, RecordedEvent[]>();
+  const closed = new Set<string>();
+  for await (const event of log) {
+    if (!ofOneRun.has(event.aggregate.type)) continue;
+    const { type, id } = event.aggregate;
+    const run = runOfAggregate(type, id, event.context.correlationId) ?? '';
+    const events = byRun.get(run) ?? [];
+    events.push(event);
+    byRun.set(run, events);
+    if (event.type === 'RunClosed' || event.type === 'RunCancelled') closed.add(run);
+    if (event.timeMs >= closedBeforeMs) closed.delete(run);
+  }
+  const chosen: RecordedEvent[] = [];
+  const runs: string[] = [];
+  for (const [run, events] of byRun) {
+    if (!closed.has(run) || chosen.length + events.length > mostEventsPerPass) continue;
+    runs.push(run);
+    chosen.push(...events);
+  }
+  chosen.sort((a, b) => a.sequence - b.sequence);
+  const aggregates = new Map(chosen.map((event) => [aggregateKey(event), event.aggregate]));
+  return { runs, events: chosen, aggregates: [...aggregates.values()] };
+}
+
+/** Where archived events go. */
+export interface ArchiveWriter extends EventArchive {
+  write(
+    events: readonly { sequence: number; body: string }[],
+  ): Promise<{ name: string; bytes: number }>;
+  sizes(): Promise<{ files: number; bytes: number; events: number }>;
+}
