@@ -4,21 +4,28 @@ import pc from 'picocolors';
 import { DomainError } from '#libs/contracts/index.js';
 import { Refused, Unreachable } from './client/api-client.js';
 import { agentCommand } from './commands/agent.js';
+import { applyCommand } from './commands/apply.js';
 import { assignmentCommand } from './commands/assignment.js';
 import { auditCommand } from './commands/audit.js';
 import { contentCommand } from './commands/content.js';
 import { describeCommand } from './commands/describe.js';
+import { dlqCommand } from './commands/dlq.js';
 import { doctorCommand } from './commands/doctor.js';
 import { eventsCommand } from './commands/events.js';
 import { getCommand } from './commands/get.js';
 import { groupCommand } from './commands/group.js';
+import { jobCommand } from './commands/job.js';
 import { jobCommands } from './commands/jobs.js';
+import { operationsCommands } from './commands/operations.js';
 import { publishCommand, WaitTimedOut } from './commands/publish.js';
+import { rolloutCommand } from './commands/rollout.js';
 import { segmentCommand } from './commands/segment.js';
 import { siteCommand } from './commands/site.js';
 import { stageCommand } from './commands/stage.js';
+import { treeCommand } from './commands/tree.js';
 import { upCommand } from './commands/up.js';
 import { versionCommands } from './commands/versions.js';
+import { webhookCommand } from './commands/webhook.js';
 import { exitCodes } from './exit-codes.js';
 
 const packageFile = new URL('../../../package.json', import.meta.url);
@@ -30,11 +37,13 @@ const program = new Command('espalier')
   .exitOverride();
 for (const [heading, commands] of Object.entries({
   'Run:': [upCommand, agentCommand, doctorCommand],
-  'Set up:': [siteCommand, groupCommand, segmentCommand, stageCommand],
-  'Distribute:': [publishCommand, jobCommands],
+  'Set up:': [siteCommand, groupCommand, segmentCommand, treeCommand, stageCommand, applyCommand],
+  'Distribute:': [publishCommand, jobCommands, rolloutCommand],
+  'Schedule:': [jobCommand],
   'Versions:': [versionCommands],
   'Look:': [getCommand, describeCommand, eventsCommand, auditCommand],
   'Files:': [assignmentCommand, contentCommand],
+  'Operate:': [dlqCommand, webhookCommand, operationsCommands],
 })) {
   program.commandsGroup(heading);
   for (const add of commands) add(program);

@@ -28,6 +28,7 @@ const columns: readonly Column<Publication>[] = [
   ['published', ({ title }) => title],
   ['files', ({ detail }) => String(filesSent(detail))],
   ['per WAN link', ({ detail }) => formatBytes(perLink(detail))],
+  ['copies', ({ detail }) => mostCopies(detail)],
   ['multicast', ({ detail }) => formatBytes(detail.bytes?.multicast ?? 0)],
   ['repair', ({ detail }) => formatBytes(detail.bytes?.repair ?? 0)],
   ['time', ({ detail }) => formatDuration(detail.run?.durationMs ?? 0)],
@@ -65,6 +66,7 @@ async function quickstart(): Promise<number> {
     dataDir,
     httpHost: '127.0.0.1',
     httpPort: Number(options.http),
+    agentPort: 0,
     log: quiet,
   });
   step('Starting 2 segments of 3 servers');
@@ -141,6 +143,11 @@ function filesSent({ changes }: RunDetail): number {
 
 function perLink({ bytes, links }: RunDetail): number {
   return (bytes?.wan ?? 0) / Math.max(1, links.length);
+}
+
+/** Over the WAN link that carried most. */
+function mostCopies({ links }: RunDetail): string {
+  return (Math.max(0, ...links.map((link) => link.copiesPermille)) / 1_000).toFixed(2);
 }
 
 /** How much less crossed a link than the changed files have. */

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
@@ -7,8 +7,10 @@ import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { sha256Hex } from '#libs/assignment/container.js';
 import { writeRootFile } from '#libs/assignment/root-document.js';
 import { writeAssignment } from '#libs/assignment/writer.js';
+import { treeDigest } from '#libs/content-store/manifest.js';
 import { CommandSchema, Compression } from '#libs/contracts/index.js';
 import { generatePrivateKeyPem, signingKeyFromPem } from '#libs/keys/ed25519.js';
+import { dryRunContainer } from './dry-run.js';
 import { inspectContainer } from './inspect.js';
 import { readTrust, UnreadableTrust } from './read-trust.js';
 import { verifyContainer, WrongSlice } from './verify.js';
@@ -29,13 +31,13 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true }));
 
-async function write(digest: string): Promise<void> {
+async function write(digest: string, fields: object = {}): Promise<void> {
   const value = {
     ...{ path: 'a', mode: 0o644, sizeBytes: 5n, digest: Buffer.from(digest, 'hex') },
     data: { offset: 0n, length: 5n, compression: Compression.NONE },
   };
   const commands = [create(CommandSchema, { command: { case: 'putFile', value } })];
-  const header = { assignmentId: 'www-1', site: 'www', sequence: 1n };
+  const header = { assignmentId: 'www-1', site: 'www', sequence: 1n, ...fields };
   await writeAssignment({ path: file, header, commands, data: [content], keys: [key] });
 }
 
@@ -54,6 +56,24 @@ test('a sound container is verified to the content of its files', async () => {
   const root = join(directory, 'root.json');
   await writeFile(root, writeRootFile(document, [key]));
   expect(await readTrust([root], 1)).toEqual(trust);
+});
+
+test('what an agent would do with it is said, and nothing is written', async () => {
+  const root = join(directory, 'agent');
+  await mkdir(root);
+  const entry = { type: 'file', path: 'a', mode: 0o644, sizeBytes: 5, mtimeMs: 0 } as const;
+  const result = treeDigest([{ ...entry, digest: sha256Hex(content) }]);
+  const fields = { part: 1, parts: 1, agentType: 'posix/1', diskNeededBytes: 10_000n };
+  const resultTreeDigest = Buffer.from(result, 'hex');
+  await write(sha256Hex(content), { ...fields, resultTreeDigest });
+  expect(await dryRunContainer(file, await readTrust([keyFile], 1), root)).toEqual({
+    lines: ['write "a" 0644 5 B from the assignment'],
+    ...{ filesWritten: 1, filesShared: 0, bytesWritten: 5 },
+  });
+  expect(await readdir(root)).toEqual([]);
+  await write(sha256Hex(content), fields);
+  const refused = dryRunContainer(file, await readTrust([keyFile], 1), root);
+  await expect(refused).rejects.toMatchObject({ name: 'WrongResult' });
 });
 
 test('a damaged, untrusted or dishonest container is not sound', async () => {

@@ -25,7 +25,15 @@ export type FeedEvent = CloudEvent & { readonly sequence: number };
 
 /** The gateway's HTTP API. */
 export class ApiClient {
-  constructor(private readonly url: string) {}
+  /**
+   * @param reason why its commands are given; travels with the events that they cause
+   * @param stagingToken what admits uploads
+   */
+  constructor(
+    private readonly url: string,
+    private readonly reason = '',
+    private readonly stagingToken = '',
+  ) {}
 
   async get<Schema extends DescMessage>(
     path: string,
@@ -39,8 +47,9 @@ export class ApiClient {
   async post<Schema extends DescMessage>(
     path: string,
     schema: Schema,
+    command?: JsonValue,
   ): Promise<MessageShape<Schema>> {
-    const body = await this.send<JsonValue>('POST', path);
+    const body = await this.send<JsonValue>('POST', path, command);
     return fromJson(schema, body, { ignoreUnknownFields: true });
   }
 
@@ -61,6 +70,7 @@ export class ApiClient {
       headers: {
         'espalier-actor': `cli:${userInfo().username}`,
         'idempotency-key': uuidv7(),
+        'espalier-reason': encodeURIComponent(this.reason),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -77,7 +87,11 @@ export class ApiClient {
   ): Promise<unknown> => {
     const init = {
       method,
-      headers: { 'content-type': 'application/octet-stream', 'content-length': String(sizeBytes) },
+      headers: {
+        'content-type': 'application/octet-stream',
+        'content-length': String(sizeBytes),
+        authorization: `Bearer ${this.stagingToken}`,
+      },
       body,
       duplex: 'half',
     };

@@ -23,23 +23,27 @@ export function agentCommand(program: Command): void {
       '--peer <name=address:port...>',
       'another agent of the segment, if there is no multicast',
     )
+    .option('--control-ca <file>', "who signed the gateway's certificate (tls-authority.pem)")
+    .option('--uplink <limits>', 'what it may send, e.g. 50mbit,08:00-18:00=5mbit')
+    .option('--downlink <limits>', 'what it may take')
+    .option('--cpu-percent <percent>', 'of one processor, for passing content on')
+    .option('--spool-budget-bytes <bytes>', 'for received assignments')
+    .option('--link <way>', 'to the control plane: auto, nats, websocket or https')
+    .option('--nats-url <url>', 'NATS as this site sees it')
+    .option('--public-url <url>', 'where other leaders reach this one, through a forwarded port')
+    .option('--leaf', 'other leaders cannot connect to this one')
+    .option('--tls <on|off>', 'whether other agents connect by HTTPS (on)')
     .option('--timings <preset>', 'standard or fast (demos)')
     .addHelpText('after', '\nThe control plane keeps its join token in <data-dir>/keys/join-token.')
     .action(async (options) => {
-      const args = Object.entries({
-        segment: options.segment,
-        name: options.name,
-        root: options.root,
-        control: options.control,
-        'join-token-file': options.joinTokenFile,
-        interface: options.interface,
-        'http-port': options.httpPort,
-        'control-port': options.controlPort,
-        timings: options.timings,
-      }).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
+      const args = passedOn.flatMap((name) => {
+        const value = options[camelCase(name)];
+        return value === undefined ? [] : [`--${name}`, value];
+      });
       const labels = (options.label ?? []).flatMap((label: string) => ['--label', label]);
       const peers = (options.peer ?? []).flatMap((peer: string) => ['--peer', peer]);
-      const child = spawn(process.execPath, [agentProgram, ...args, ...labels, ...peers], {
+      const leaf = options.leaf ? ['--leaf'] : [];
+      const child = spawn(process.execPath, [agentProgram, ...args, ...labels, ...peers, ...leaf], {
         stdio: 'inherit',
       });
       for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -49,4 +53,30 @@ export function agentCommand(program: Command): void {
       const [code] = await once(child, 'exit');
       process.exitCode = code ?? 0;
     });
+}
+
+/** Options that the agent's own program has under the same name. */
+const passedOn = [
+  'segment',
+  'name',
+  'root',
+  'control',
+  'join-token-file',
+  'interface',
+  'http-port',
+  'control-port',
+  'timings',
+  'uplink',
+  'downlink',
+  'cpu-percent',
+  'spool-budget-bytes',
+  'control-ca',
+  'link',
+  'nats-url',
+  'public-url',
+  'tls',
+];
+
+function camelCase(name: string): string {
+  return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 }

@@ -40,6 +40,32 @@ export function assignmentCommand(program: Command): void {
         print(`${name} is sound: ${signers} signatures, ${what}, ${commandsNote}`);
       }
     });
+  dryRunCommand(assignment);
+}
+
+function dryRunCommand(assignment: Command): void {
+  assignment
+    .command('dry-run')
+    .description('say what an agent would do with a container on this host; nothing is written')
+    .argument('<file>')
+    .requiredOption('--root <dir>', "the agent's directory")
+    .requiredOption('--trust <file>', trustHelp, (path: string, all: string[] = []) => [
+      ...all,
+      path,
+    ])
+    .option('--threshold <n>', 'how many of the keys must have signed', Number, 1)
+    .option('-o, --output <format>', 'table or json', 'table')
+    .action(async (file, { root, trust, threshold, output }) => {
+      const { readTrust } = await import('../assignment/read-trust.js');
+      const { dryRunContainer } = await import('../assignment/dry-run.js');
+      const would = await dryRunContainer(file, await readTrust(trust, threshold), root);
+      if (output === 'json') print(JSON.stringify(would));
+      else {
+        const { lines, filesWritten, filesShared, bytesWritten } = would;
+        const written = `${filesWritten} files written (${formatBytes(bytesWritten)})`;
+        print([...lines, `${written}, ${filesShared} shared`].join('\n'));
+      }
+    });
 }
 
 function shown(value: unknown): string {

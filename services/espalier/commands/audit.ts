@@ -45,6 +45,7 @@ function replayCommand(audit: Command): void {
           ['of', ({ aggregate }) => aggregate],
           ['by', ({ actor }) => actor],
           ['because of', ({ cause }) => cause],
+          ['reason', ({ reason }) => reason],
         ],
         timeline,
         'no events',

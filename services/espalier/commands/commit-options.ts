@@ -7,6 +7,7 @@ type Quorum = MessageInitShape<typeof CommitPolicySchema>['quorum'];
 
 export interface CommitOptions {
   readonly quorum?: Quorum;
+  readonly eachSegment?: boolean;
   readonly goLive?: keyof typeof policies;
   readonly at?: number;
   readonly lead?: number;
@@ -23,6 +24,7 @@ export function withCommitOptions(command: Command): Command {
   const goLive = new Option('--go-live <when>', 'on-commit: all together; on-apply: each at once');
   return command
     .option('--quorum <n>', 'servers that must be prepared: all, a number, or a percentage', quorum)
+    .option('--each-segment', 'the quorum holds in each segment, not in all together')
     .addOption(goLive.choices(Object.keys(policies)))
     .option('--at <time>', 'go live at this time (ISO 8601)', time)
     .option('--lead <ms>', 'all servers switch so long after the commit', wholeNumber);
@@ -30,10 +32,12 @@ export function withCommitOptions(command: Command): Command {
 
 /** `undefined`: what the site has. */
 export function commitPolicyOf(options: CommitOptions): JsonObject | undefined {
-  const { quorum, goLive, at, lead } = options;
-  if (!quorum && !goLive && at === undefined && lead === undefined) return undefined;
+  const { quorum, eachSegment = false, goLive, at, lead } = options;
+  if (!quorum && !eachSegment && !goLive && at === undefined && lead === undefined)
+    return undefined;
   const policy = create(CommitPolicySchema, {
     ...(quorum ? { quorum } : {}),
+    eachSegment,
     goLive: at === undefined ? policies[goLive ?? 'on-commit'] : GoLive.AT,
     atMs: BigInt(at ?? 0),
     switchLeadMs: BigInt(lead ?? 0),

@@ -7,10 +7,14 @@ export const defaultUrl = 'http://127.0.0.1:7800';
 export interface CommonOptions {
   readonly url: string;
   readonly output: 'table' | 'json';
+  readonly reason?: string;
 }
 
-/** Adds the options that every command of a client has. */
+/** Adds the options that every command of a client has, where it has none of that name itself. */
 export function withClientOptions(command: Command): Command {
+  if (!command.options.some(({ long }) => long === '--reason')) {
+    command.addOption(new Option('--reason <text>', 'why; default: the command itself'));
+  }
   return command
     .addOption(new Option('--url <url>', 'control plane').env('ESPALIER_URL').default(defaultUrl))
     .addOption(
@@ -21,7 +25,8 @@ export function withClientOptions(command: Command): Command {
 }
 
 export function clientOf(options: CommonOptions): ApiClient {
-  return new ApiClient(options.url);
+  const command = ['espalier', ...process.argv.slice(2)].join(' ');
+  return new ApiClient(options.url, options.reason ?? command);
 }
 
 /** Results go to stdout; everything else a command says goes to stderr. */

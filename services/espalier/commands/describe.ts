@@ -1,16 +1,18 @@
 import type { Command } from 'commander';
 import {
+  JobViewSchema,
   type RunDetail,
   RunDetailSchema,
   type RunLink,
   SegmentDetailSchema,
 } from '#libs/contracts/index.js';
+import { renderJob } from '../output/job.js';
 import { renderSegment } from '../output/segment.js';
 import { renderTable } from '../output/table.js';
 import { formatBytes, formatDuration } from '../output/units.js';
 import { clientOf, print, printJson, withClientOptions } from './context.js';
 
-/** `espalier describe run ID` and `espalier describe segment NAME`. */
+/** `espalier describe run ID`, `describe job NAME` and `describe segment NAME`. */
 export function describeCommand(program: Command): void {
   const describe = program.command('describe').description('one thing with all that belongs to it');
   withClientOptions(
@@ -20,6 +22,17 @@ export function describeCommand(program: Command): void {
     const detail = await clientOf(options).get(path, RunDetailSchema);
     if (options.output === 'json') printJson(RunDetailSchema, detail);
     else print(renderRun(detail));
+  });
+  withClientOptions(
+    describe
+      .command('job')
+      .description('what makes a job run, its next runs, and how it runs')
+      .argument('<name>'),
+  ).action(async (name, options) => {
+    const path = `/api/v1/jobs/${encodeURIComponent(name)}`;
+    const job = await clientOf(options).get(path, JobViewSchema);
+    if (options.output === 'json') printJson(JobViewSchema, job);
+    else print(renderJob(job));
   });
   withClientOptions(
     describe
@@ -42,6 +55,9 @@ export function renderRun({ run, changes, assignments, nodes, bytes, links }: Ru
     ['Type', `${run?.type}${run?.dryRun ? ' (dry run)' : ''}`],
     ['Status', [run?.status, run?.phase].filter(Boolean).join(': ')],
     ['Reason', run?.reason ?? ''],
+    ['Waits for', run?.blockingRunId ? `run ${run.blockingRunId}` : ''],
+    ['Job', run?.job ? `${run.job} v${run.jobVersion}, ${run.trigger}` : ''],
+    ['Wave of', run?.rolloutRunId ?? ''],
     ['Asked by', run?.actor ?? ''],
     ['Requested', run?.requestedAt ?? ''],
     ['Took', run?.durationMs ? formatDuration(run.durationMs) : ''],
@@ -62,6 +78,7 @@ export function renderRun({ run, changes, assignments, nodes, bytes, links }: Ru
   for (const { id, type, bytes: size } of assignments) {
     facts.push(['Assignment', `${id} (${type}, ${formatBytes(size)})`]);
   }
+  facts.push(['Switched', switchedText(nodes)]);
   const repair = bytes?.repair ? `, ${formatBytes(bytes.repair)} repair` : '';
   facts.push([
     'Bytes',
@@ -89,6 +106,14 @@ export function renderRun({ run, changes, assignments, nodes, bytes, links }: Ru
       'no servers take part',
     ),
   ].join('\n');
+}
+
+/** How many servers switched, and how far apart the first and the last. */
+function switchedText(nodes: RunDetail['nodes']): string {
+  const times = nodes.flatMap(({ switchedAt }) => (switchedAt ? [Date.parse(switchedAt)] : []));
+  if (times.length === 0) return '';
+  const servers = times.length === 1 ? '1 server' : `${times.length} servers`;
+  return `${servers} within ${Math.max(...times) - Math.min(...times)} ms`;
 }
 
 function fromText({ source, sources }: RunLink): string {

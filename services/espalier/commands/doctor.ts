@@ -1,7 +1,11 @@
-import { type Command, Option } from 'commander';
+import { toJson } from '@bufbuild/protobuf';
+import type { Command } from 'commander';
+import { type StorageView, StorageViewSchema } from '#libs/contracts/index.js';
 import { type NativeCapabilities, probeNative } from '#libs/native/capabilities.js';
+import { Refused, Unreachable } from '../client/api-client.js';
 import { renderTable } from '../output/table.js';
-import { print } from './context.js';
+import { formatBytes } from '../output/units.js';
+import { type CommonOptions, clientOf, print, withClientOptions } from './context.js';
 
 /** One thing that Espalier can do better or worse on this host. */
 interface Finding {
@@ -11,20 +15,58 @@ interface Finding {
   readonly advice: string;
 }
 
-/** `espalier doctor`: what this host offers, and what would make it better. */
+/** `espalier doctor`: what this host offers, and how much the control plane keeps. */
 export function doctorCommand(program: Command): void {
-  program
-    .command('doctor')
-    .description('say what this host can do natively, and what would help')
-    .addOption(
-      new Option('-o, --output <format>', 'of results').choices(['table', 'json']).default('table'),
-    )
-    .action(({ output }: { output: string }) => {
-      const capabilities = probeNative();
-      const findings = findingsOf(capabilities);
-      if (output === 'json') print(JSON.stringify({ node: process.version, ...capabilities }));
-      else print(tableOf(findings));
-    });
+  withClientOptions(
+    program
+      .command('doctor')
+      .description('say what this host can do natively, what would help, and what is stored'),
+  ).action(async (options) => {
+    const capabilities = probeNative();
+    const storage = await storageOf(options);
+    if (options.output === 'json') {
+      const stored = storage && toJson(StorageViewSchema, storage, { alwaysEmitImplicit: true });
+      print(JSON.stringify({ node: process.version, ...capabilities, storage: stored ?? null }));
+      return;
+    }
+    print(tableOf(findingsOf(capabilities)));
+    print(storage ? `\n${storageTable(storage)}` : '\nno control plane answers: --url names one');
+  });
+}
+
+/** What the control plane keeps; undefined where none answers. */
+async function storageOf(options: CommonOptions): Promise<StorageView | undefined> {
+  try {
+    return await clientOf(options).get('/api/v1/storage', StorageViewSchema);
+  } catch (error) {
+    if (error instanceof Unreachable || error instanceof Refused) return undefined;
+    throw error;
+  }
+}
+
+interface Size {
+  readonly what: string;
+  readonly count: number;
+  readonly bytes: number;
+}
+
+function storageTable({ streams, tables, ...archive }: StorageView): string {
+  const sizes: Size[] = [
+    ...streams.map(({ stream, messages, bytes }) => {
+      return { what: `stream ${stream}`, count: messages, bytes };
+    }),
+    { what: 'archive', count: archive.archivedEvents, bytes: archive.archiveBytes },
+    ...tables.map(({ table, rows, bytes }) => ({ what: `table ${table}`, count: rows, bytes })),
+  ];
+  return renderTable<Size>(
+    [
+      ['stored', ({ what }) => what],
+      ['entries', ({ count }) => String(count)],
+      ['size', ({ bytes }) => formatBytes(bytes)],
+    ],
+    sizes,
+    '',
+  );
 }
 
 export function findingsOf(capabilities: NativeCapabilities): Finding[] {

@@ -9,13 +9,19 @@ export function eventsCommand(program: Command): void {
       .command('events')
       .description('read the event log')
       .option('--run <id>', 'only events of this run')
-      .option('--after <sequence>', 'only events after this place in the log', '0')
+      .option('--site <name>', 'only events of this site and its runs')
+      .option('--node <name>', 'only events that name this server, or that it caused')
+      .option('--actor <actor>', 'only events of this actor, or of all that begin so: agent:*')
+      .option('--type <names>', 'only events of these types, separated by commas')
+      .option('--since <time>', 'only events from this time on, e.g. 2026-01-31T12:00:00Z')
+      .option('--until <time>', 'only events up to this time')
+      .option('--after <sequence>', 'only events after this place in the log, or now', '0')
       .option('--follow', 'wait for events to come'),
   ).action(async (options) => {
     const query = {
       after: options.after,
       follow: String(options.follow ?? false),
-      ...(options.run ? { run: options.run } : {}),
+      ...chosen(options),
     };
     let count = 0;
     for await (const event of clientOf(options).events(query)) {
@@ -24,6 +30,14 @@ export function eventsCommand(program: Command): void {
     }
     if (count === 0 && options.output === 'table') print('no events');
   });
+}
+
+const filters = ['run', 'site', 'node', 'actor', 'type', 'since', 'until'] as const;
+
+function chosen(options: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(
+    filters.flatMap((name) => (options[name] ? [[name, options[name]]] : [])),
+  );
 }
 
 function eventLine(event: FeedEvent): string {

@@ -3,6 +3,8 @@ import { Argument, type Command } from 'commander';
 import {
   AssignmentListSchema,
   GroupListSchema,
+  JobListSchema,
+  JobType,
   NodeListSchema,
   RunListSchema,
   SegmentListSchema,
@@ -71,7 +73,7 @@ const kinds = {
     schema: SegmentListSchema,
     rows: ({ segments }) => segments,
     columns: [
-      ['name', ({ name }) => name],
+      ['name', ({ name, displayName }) => (displayName ? `${name} (${displayName})` : name)],
       ['leader', ({ leader }) => leader || '-'],
       ['term', ({ term }) => String(term)],
       ['members', ({ members }) => String(members)],
@@ -79,6 +81,20 @@ const kinds = {
       ['why', ({ reason }) => reason],
     ],
     empty: 'no segments yet; they appear with their first server',
+  }),
+  jobs: kind({
+    schema: JobListSchema,
+    rows: ({ jobs }) => jobs,
+    columns: [
+      ['name', ({ name, version }) => `${name} v${version}`],
+      ['site', ({ spec }) => spec?.site ?? ''],
+      ['type', ({ spec }) => jobTypeText(spec?.type)],
+      ['status', ({ status }) => status],
+      ['runs', ({ triggers }) => triggers.join('; ') || 'when told to'],
+      ['next', ({ nextRuns }) => nextRuns[0] ?? '-'],
+      ['last run', ({ lastRunId }) => lastRunId || '-'],
+    ],
+    empty: 'no jobs yet; espalier job create NAME --site SITE --cron "0 3 * * *" makes one',
   }),
   runs: kind({
     schema: RunListSchema,
@@ -124,6 +140,10 @@ export function getCommand(program: Command): void {
     if (options.output === 'json') printJson(schema, list);
     else print(render(list));
   });
+}
+
+export function jobTypeText(type: JobType | undefined): string {
+  return (JobType[type ?? 0] ?? '').toLowerCase().replaceAll('_', '-');
 }
 
 function pairs(map: Record<string, string>, separator: string): string {

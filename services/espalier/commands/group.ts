@@ -1,4 +1,4 @@
-import { create, type MessageInitShape, toJson } from '@bufbuild/protobuf';
+import { create, type JsonObject, type MessageInitShape, toJson } from '@bufbuild/protobuf';
 import type { Command } from 'commander';
 import {
   CreateGroupSchema,
@@ -7,11 +7,17 @@ import {
   type MembershipSchema,
 } from '#libs/contracts/index.js';
 import { clientOf, print, withClientOptions } from './context.js';
+import { windowOf } from './job.js';
 
 interface MembershipOptions {
   readonly all?: boolean;
   readonly node?: readonly string[];
   readonly selector?: string;
+}
+
+interface WindowOptions {
+  readonly window?: readonly string[];
+  readonly windows?: boolean;
 }
 
 export class AmbiguousMembership extends DomainError {
@@ -30,7 +36,8 @@ export function groupCommand(program: Command): void {
   ).action(async (name, options) => {
     const membership = membershipOf(options);
     const command = create(CreateGroupSchema, { group: name, site: options.site, membership });
-    const body = toJson(CreateGroupSchema, command);
+    const made = toJson(CreateGroupSchema, command) as JsonObject;
+    const body = { ...made, ...maintenanceOf(options) };
     await clientOf(options).send('POST', '/api/v1/groups', body);
     print(say(options.output, name, `group ${name} receives ${options.site}`));
   });
@@ -39,7 +46,8 @@ export function groupCommand(program: Command): void {
   ).action(async (name, options) => {
     const command = create(EditGroupSchema, { membership: membershipOf(options) });
     const path = `/api/v1/groups/${encodeURIComponent(name)}`;
-    await clientOf(options).send('PATCH', path, toJson(EditGroupSchema, command));
+    const edited = toJson(EditGroupSchema, command) as JsonObject;
+    await clientOf(options).send('PATCH', path, { ...edited, ...maintenanceOf(options) });
     print(say(options.output, name, `group ${name} is changed`));
   });
   withClientOptions(
@@ -58,7 +66,9 @@ function withMembership(command: Command): Command {
     command
       .option('--all', 'every registered server')
       .option('--node <name...>', 'these servers')
-      .option('--selector <expr>', "servers by label, e.g. 'location=paris,tier!=test'"),
+      .option('--selector <expr>', "servers by label, e.g. 'location=paris,tier!=test'")
+      .option('--window <window...>', 'change servers only in "CRON / DURATION [/ ZONE]"')
+      .option('--no-windows', 'change servers at any time'),
   );
 }
 
@@ -75,6 +85,12 @@ function membershipOf(options: MembershipOptions): MessageInitShape<typeof Membe
   }
   if (options.selector) return { membership: { case: 'selector', value: options.selector } };
   return { membership: { case: 'all', value: true } };
+}
+
+/** Nothing: as it was. */
+function maintenanceOf({ window, windows }: WindowOptions): JsonObject {
+  if (windows === false) return { maintenance: {} };
+  return window ? { maintenance: { windows: window.map(windowOf) } } : {};
 }
 
 function say(output: string, name: string, text: string): string {

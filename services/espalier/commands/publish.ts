@@ -1,4 +1,4 @@
-import { create, type JsonObject } from '@bufbuild/protobuf';
+import { create, fromJson, type JsonObject, type JsonValue } from '@bufbuild/protobuf';
 import type { Command } from 'commander';
 import {
   type JobType,
@@ -6,9 +6,12 @@ import {
   PublishResultSchema,
   type RunDetail,
   RunDetailSchema,
+  type TreeView,
+  TreeViewSchema,
 } from '#libs/contracts/index.js';
 import type { ApiClient, FeedEvent } from '../client/api-client.js';
 import { exitCodeOfRun } from '../exit-codes.js';
+import { renderForecast } from '../output/forecast.js';
 import { RunProgressBar } from '../output/run-progress.js';
 import { formatBytes, formatDuration } from '../output/units.js';
 import { type CommitOptions, commitPolicyOf, withCommitOptions } from './commit-options.js';
@@ -20,6 +23,12 @@ import {
   wholeNumber,
   withClientOptions,
 } from './context.js';
+import {
+  conflictOption,
+  type PolicyOptions,
+  policiesOf,
+  withPolicyOptions,
+} from './policy-options.js';
 
 /** Thrown when a run has not ended in the time that the user wanted to wait. */
 export class WaitTimedOut extends Error {
@@ -28,7 +37,7 @@ export class WaitTimedOut extends Error {
 
 /** `espalier publish SITE`. */
 export function publishCommand(program: Command): void {
-  withCommitOptions(
+  const publish = withCommitOptions(
     withRunOptions(
       program
         .command('publish')
@@ -36,7 +45,8 @@ export function publishCommand(program: Command): void {
         .argument('<site>')
         .option('--dry-run', 'only say what would change'),
     ),
-  ).action((site, options) => runJob({ site, type: 'PUBLISH' }, options));
+  );
+  withPolicyOptions(publish).action((site, options) => runJob({ site, type: 'PUBLISH' }, options));
 }
 
 /** What is asked for; the rest of `RequestRun` is in the options. */
@@ -54,30 +64,52 @@ export function withRunOptions(command: Command): Command {
   return withClientOptions(
     command
       .option('--wait', 'until every server has switched, and say how it went')
-      .option('--timeout <seconds>', 'stop waiting after so long', wholeNumber, 3_600),
+      .option('--timeout <seconds>', 'stop waiting after so long', wholeNumber, 3_600)
+      .addOption(conflictOption()),
   );
 }
 
 /** Requests a run and, if it shall, waits for its end; the exit code says how it went. */
 export async function runJob(
   job: Job,
-  options: CommonOptions & RunOptions & CommitOptions,
+  options: CommonOptions & RunOptions & CommitOptions & PolicyOptions,
 ): Promise<void> {
   const client = clientOf(options);
   const { type, ...rest } = job;
   const commit = commitPolicyOf(options);
   const dryRun = options.dryRun ?? false;
-  const body = { ...rest, type: `JOB_TYPE_${type}`, dryRun, ...(commit && { commit }) };
-  const { runId, sequence } = await sendRun(client, body as unknown as JsonObject);
+  const policies = policiesOf(options);
+  const terms = policies && { terms: { policies } };
+  const body = { ...rest, type: `JOB_TYPE_${type}`, dryRun, ...(commit && { commit }), ...terms };
+  await tellRun(client, await sendRun(client, body as unknown as JsonObject), options);
+}
+
+async function tellRun(
+  client: ApiClient,
+  { runId, sequence }: { readonly runId: string; readonly sequence: string },
+  options: CommonOptions & RunOptions,
+): Promise<void> {
   if (!options.wait && !options.dryRun) {
     if (options.output === 'json') print(JSON.stringify({ runId }));
     else print(`run ${runId} is on its way; espalier describe run ${runId} tells how it stands`);
     return;
   }
   const detail = await watchRun(client, runId, sequence, options.timeout * 1_000);
-  if (options.output === 'json') printJson(PublishResultSchema, publishResult(detail));
-  else print(summaryOf(detail));
+  const isForecast = detail.run?.dryRun && Number(detail.changes?.changedBytes ?? 0) > 0;
+  const tree = isForecast ? await predictedTree(client, detail) : undefined;
+  if (options.output === 'json') printJson(PublishResultSchema, publishResult(detail, tree));
+  else print([summaryOf(detail), ...(tree ? ['', renderForecast(tree)] : [])].join('\n'));
   process.exitCode = exitCodeOfRun(detail.run?.status ?? '');
+}
+
+/** How what is new would travel; its size is that before compression. */
+async function predictedTree(client: ApiClient, detail: RunDetail): Promise<TreeView> {
+  const { run, changes, nodes } = detail;
+  const segments = [...new Set(nodes.map(({ segment }) => segment))];
+  const query = { sizeBytes: String(changes?.changedBytes ?? 0), segments };
+  const path = `/api/v1/trees/${encodeURIComponent(run?.site ?? '')}/predict`;
+  const view = await client.send<JsonValue>('POST', path, query);
+  return fromJson(TreeViewSchema, view, { ignoreUnknownFields: true });
 }
 
 interface RunOptions {
@@ -90,6 +122,17 @@ export function requestRun(client: ApiClient, site: string, dryRun: boolean) {
   return sendRun(client, { site, type: 'JOB_TYPE_PUBLISH', dryRun });
 }
 
+/** Lets a job run now and, if it shall, waits for the end of its run. */
+export async function sendTrigger(
+  path: string,
+  body: JsonObject,
+  options: CommonOptions & RunOptions,
+): Promise<void> {
+  const client = clientOf(options);
+  const started = await client.send<{ runId: string; sequence: string }>('POST', path, body);
+  await tellRun(client, started, options);
+}
+
 function sendRun(client: ApiClient, body: JsonObject) {
   return client.send<{ runId: string; sequence: string }>('POST', '/api/v1/runs', body);
 }
@@ -100,6 +143,7 @@ const endings = [
   'RunFailed',
   'RunAborted',
   'RunCancelled',
+  'RolloutEnded',
 ];
 
 /** Follows a run to its end. @throws WaitTimedOut */
@@ -116,7 +160,7 @@ export async function waitForRun(
     for await (const event of client.events({ run: runId, after, follow: 'true' }, timeout)) {
       show(event);
       const type = event.type.slice(event.type.lastIndexOf('.') + 1);
-      if (!endings.includes(type)) continue;
+      if (!endings.includes(type) || (event.data as JsonObject).runId !== runId) continue;
       return await client.get(
         `/api/v1/runs/${runId}?atSequence=${event.sequence}`,
         RunDetailSchema,
@@ -145,7 +189,7 @@ export async function watchRun(
 }
 
 /** The stable JSON of `publish --wait -o json`. */
-export function publishResult(detail: RunDetail): PublishResult {
+export function publishResult(detail: RunDetail, tree?: TreeView): PublishResult {
   const { run, assignments, nodes, bytes, changes } = detail;
   return create(PublishResultSchema, {
     runId: run?.runId ?? '',
@@ -156,6 +200,7 @@ export function publishResult(detail: RunDetail): PublishResult {
     nodes: nodes.map(({ node, segment, status }) => ({ node, segment, status })),
     ...(bytes ? { bytes } : {}),
     ...(changes ? { changes } : {}),
+    ...(tree ? { tree } : {}),
   });
 }
 

@@ -1,16 +1,39 @@
+import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Command } from 'commander';
-import { pushTree } from '#libs/content-store/adapters/push-tree.js';
+import { type Command, Option } from 'commander';
+import { systemClock } from '#libs/clock/adapters/system-clock.js';
+import { type Pushed, pushTree } from '#libs/content-store/adapters/push-tree.js';
+import { treeDigest } from '#libs/content-store/manifest.js';
 import { DomainError, PublishResultSchema, SiteListSchema } from '#libs/contracts/index.js';
 import { scanTree } from '#libs/delta/adapters/scan-tree.js';
+import { watchTree } from '#libs/delta/adapters/watch-tree.js';
 import { pushedStaging } from '#libs/delta/pushed.js';
+import type { ScanCache } from '#libs/delta/scan.js';
+import { defaultWatchTimings } from '#libs/delta/watch.js';
+import { ApiClient } from '../client/api-client.js';
 import { exitCodeOfRun } from '../exit-codes.js';
 import { formatBytes } from '../output/units.js';
-import { clientOf, print, printJson, tell, wholeNumber, withClientOptions } from './context.js';
+import {
+  type CommonOptions,
+  print,
+  printJson,
+  tell,
+  wholeNumber,
+  withClientOptions,
+} from './context.js';
 import { publishResult, requestRun, watchRun } from './publish.js';
 
 export class SiteNotPushed extends DomainError {
   override readonly name = 'SiteNotPushed';
+}
+
+interface StageOptions extends CommonOptions {
+  readonly publish?: true;
+  readonly watch?: true;
+  readonly rescan: number;
+  readonly timeout: number;
+  readonly token?: string;
+  readonly tokenFile?: string;
 }
 
 /** `espalier stage push`: content from a staging server. */
@@ -22,31 +45,65 @@ export function stageCommand(program: Command): void {
       .description('bring a directory of this host to the control plane; only what is new there')
       .argument('<site>')
       .argument('<dir>')
+      .option('--token-file <file>', 'the staging token')
+      .addOption(new Option('--token <token>').env('ESPALIER_STAGING_TOKEN').hideHelp())
       .option('--publish', 'and then publish it')
+      .option('--watch', 'stay, and bring it again whenever it has changed')
+      .option('--rescan <seconds>', 'when watching: look that often in any case', wholeNumber, 600)
       .option('--timeout <seconds>', 'stop waiting for the run after so long', wholeNumber, 3_600),
-  ).action(async (site, directory, options) => {
-    const client = clientOf(options);
+  )
+    .addHelpText('after', '\nThe control plane keeps its token in <data-dir>/keys/staging-token.')
+    .action(async (site: string, directory: string, options: StageOptions) => {
+      const push = pusher(site, resolve(directory), options);
+      await push();
+      if (options.watch) await watching(resolve(directory), push, options.rescan * 1_000);
+    });
+}
+
+/** Brings the tree; what an earlier call read is not read again. */
+function pusher(site: string, directory: string, options: StageOptions): () => Promise<void> {
+  const token = options.tokenFile ? readFileSync(options.tokenFile, 'utf8').trim() : options.token;
+  const client = new ApiClient(options.url, 'stage push', token);
+  let previous: ScanCache = new Map();
+  let last = '';
+  return async () => {
     const { sites } = await client.get('/api/v1/sites', SiteListSchema);
     const rules = rulesOf(site, sites);
-    const { root, manifest } = await scanTree(resolve(directory), { rules });
+    const { root, manifest, cache } = await scanTree(directory, { rules, previous });
+    previous = cache;
+    if (treeDigest(manifest) === last) return;
     const pushed = await pushTree({ site, root, manifest }, client.sendBytes);
-    const { files, treeBytes, sentFiles, sentBytes } = pushed;
-    if (!options.publish) {
-      if (options.output === 'json') print(JSON.stringify({ site, ...pushed }));
-      else
-        print(
-          `${files} files (${formatBytes(treeBytes)}) of ${site} are ready to publish; ` +
-            `${sentFiles} were new there (${formatBytes(sentBytes)})`,
-        );
-      return;
-    }
-    tell(`${sentFiles} of ${files} files sent (${formatBytes(sentBytes)})`);
-    const { runId, sequence } = await requestRun(client, site, false);
-    const detail = await watchRun(client, runId, sequence, options.timeout * 1_000);
-    if (options.output === 'json') printJson(PublishResultSchema, publishResult(detail));
-    else print(`${detail.run?.status}: ${detail.run?.nodesSwitched} servers switched`);
-    process.exitCode = exitCodeOfRun(detail.run?.status ?? '');
-  });
+    last = pushed.treeDigest;
+    if (options.publish) await publishPushed(client, site, pushed, options);
+    else if (options.output === 'json') print(JSON.stringify({ site, ...pushed }));
+    else print(`${pushed.files} files of ${site} are ready to publish; ${sentOf(pushed)}`);
+  };
+}
+
+async function publishPushed(
+  client: ApiClient,
+  site: string,
+  pushed: Pushed,
+  options: StageOptions,
+): Promise<void> {
+  tell(sentOf(pushed));
+  const { runId, sequence } = await requestRun(client, site, false);
+  const detail = await watchRun(client, runId, sequence, options.timeout * 1_000);
+  if (options.output === 'json') printJson(PublishResultSchema, publishResult(detail));
+  else print(`${detail.run?.status}: ${detail.run?.nodesSwitched} servers switched`);
+  process.exitCode = exitCodeOfRun(detail.run?.status ?? '');
+}
+
+function sentOf({ files, treeBytes, sentFiles, sentBytes }: Pushed): string {
+  const sent = `${sentFiles} of ${files} files sent`;
+  return `${sent} (${formatBytes(sentBytes)} of ${formatBytes(treeBytes)})`;
+}
+
+/** Until the process ends. A push that fails is told, and tried again at the next look. */
+function watching(directory: string, push: () => Promise<void>, rescanMs: number): Promise<never> {
+  const look = () => push().catch((error: unknown) => tell(String(error)));
+  watchTree(directory, look, systemClock, { ...defaultWatchTimings, rescanMs });
+  return new Promise(() => {});
 }
 
 interface KnownSite {

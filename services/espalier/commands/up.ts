@@ -10,6 +10,7 @@ export function upCommand(program: Command): void {
     .description('run the control plane and demo servers on this host, until Ctrl-C')
     .option('--data-dir <dir>', 'where everything is kept', 'espalier-data')
     .option('--http <port>', 'port of the API and the console; 0: any free one', wholeNumber, 7800)
+    .option('--https <port>', 'port for agents (default: the next one; 0: any)', wholeNumber)
     .option('--segments <n>', 'LANs of demo servers', wholeNumber, 2)
     .option('--nodes <m>', 'demo servers in each', wholeNumber, 3)
     .option('--json', 'say in one JSON line when everything is ready')
@@ -23,11 +24,13 @@ export function upCommand(program: Command): void {
         dataDir,
         httpHost: '127.0.0.1',
         httpPort: options.http,
+        agentPort: options.https,
         log,
       });
       const { segments, nodes } = options;
       const fleet = await startDemoAgents(control, { dataDir, segments, nodes, log });
-      const ready = { ready: true, url: control.url, dataDir };
+      const { url, agentUrl } = control;
+      const ready = { ready: true, url, dataDir, agentUrl };
       if (options.json) print(JSON.stringify(ready));
       else tell(`${fleet.agents.length} demo servers ready; console: ${control.url}/`);
       await untilStopped();

@@ -6,6 +6,8 @@ import { formatBytes } from './units.js';
 export function renderSegment({ segment, status, unreachable }: SegmentDetail): string {
   const facts: [string, string][] = [
     ['Segment', segment?.name ?? ''],
+    ['Called', segment?.displayName ?? ''],
+    ['Place', [segment?.location, segment?.region].filter(Boolean).join(', region ')],
     ['Leader', status?.leader || segment?.leader || '-'],
     ['Term', String(status?.term ?? segment?.term ?? 0n)],
     ['Members', String(status?.members.length ?? segment?.members ?? 0)],

@@ -1,0 +1,119 @@
+import {
+  type DescMessage,
+  fromJson,
+  type JsonObject,
+  type JsonValue,
+  toJson,
+} from '@bufbuild/protobuf';
+import { parseAllDocuments } from 'yaml';
+import {
+  CreateGroupSchema,
+  CreateSiteSchema,
+  DomainError,
+  JobSpecSchema,
+} from '#libs/contracts/index.js';
+import { duration, time } from '../values.js';
+
+/** A file that says nothing that could be made. */
+export class InvalidObjectFile extends DomainError {
+  override readonly name = 'InvalidObjectFile';
+  constructor(path: string, reason: string) {
+    super(`${path}: ${reason}`, 'kind: Site, Group or Job; name; spec: as espalier describe shows');
+  }
+}
+
+/** A site, group or job as a file wants it. */
+export interface WantedObject {
+  readonly kind: 'Site' | 'Group' | 'Job';
+  readonly name: string;
+  /** What is compared with what there is. */
+  readonly settings: JsonObject;
+  /** What is sent. */
+  readonly body: JsonObject;
+  route(exists: boolean): { readonly method: string; readonly path: string };
+}
+
+/** The objects of a YAML text. @throws InvalidObjectFile */
+export function objectsIn(text: string, path: string): WantedObject[] {
+  return parseAllDocuments(text).flatMap((document) => {
+    if (document.errors[0]) throw new InvalidObjectFile(path, document.errors[0].message);
+    const value = document.toJS() as unknown;
+    return value === null || value === undefined ? [] : [objectOf(value, path)];
+  });
+}
+
+function objectOf(value: unknown, path: string): WantedObject {
+  const { kind, name, spec, ...rest } = value as Record<string, unknown>;
+  const unknown = Object.keys(rest)[0];
+  if (unknown !== undefined) throw new InvalidObjectFile(path, `${unknown} is unknown`);
+  if (typeof name !== 'string') throw new InvalidObjectFile(path, 'an object has no name');
+  const given = friendly((spec ?? {}) as JsonValue, '') as JsonObject;
+  const checked = (schema: DescMessage, json: JsonObject) => {
+    try {
+      return toJson(schema, fromJson(schema, json)) as JsonObject;
+    } catch (cause) {
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      throw new InvalidObjectFile(path, `${String(kind)} ${name}: ${reason}`);
+    }
+  };
+  switch (kind) {
+    case 'Site': {
+      const body = checked(CreateSiteSchema, { ...given, site: name });
+      const { site: _, policy: __, ...settings } = body;
+      const route = () => ({ method: 'POST', path: '/api/v1/sites' });
+      return { kind, name, settings, body, route };
+    }
+    case 'Group': {
+      const body = checked(CreateGroupSchema, { ...given, group: name });
+      const { group: _, ...settings } = body;
+      return { kind, name, settings, body: body, route: (exists) => groupRoute(name, exists) };
+    }
+    case 'Job': {
+      const settings = checked(JobSpecSchema, given);
+      const route = (exists: boolean) =>
+        exists
+          ? { method: 'PATCH', path: `/api/v1/jobs/${encodeURIComponent(name)}` }
+          : { method: 'POST', path: '/api/v1/jobs' };
+      return { kind, name, settings, body: { job: name, spec: settings }, route };
+    }
+    default:
+      throw new InvalidObjectFile(path, `${JSON.stringify(kind)} is no Site, Group or Job`);
+  }
+}
+
+function groupRoute(name: string, exists: boolean) {
+  return exists
+    ? { method: 'PATCH', path: `/api/v1/groups/${encodeURIComponent(name)}` }
+    : { method: 'POST', path: '/api/v1/groups' };
+}
+
+/** Values of enums by the key that they stand under, as people write them. */
+const prefixes: Readonly<Record<string, string>> = {
+  type: 'JOB_TYPE_',
+  conflict: 'CONFLICT_POLICY_',
+  windows: 'WINDOW_POLICY_',
+  goLive: 'GO_LIVE_',
+};
+
+/** `publish` for `JOB_TYPE_PUBLISH`, `10m` and times for milliseconds. */
+function friendly(value: JsonValue, key: string): JsonValue {
+  if (Array.isArray(value)) return value.map((item) => friendly(item, key));
+  if (typeof value === 'object' && value !== null) {
+    return Object.fromEntries(
+      Object.entries(value).map(([name, item]) => {
+        // An event's type is a name, not one of our kinds.
+        const isName = name === 'type' && key === 'event';
+        return [name, isName ? item : friendly(item as JsonValue, name)];
+      }),
+    );
+  }
+  if (typeof value !== 'string') return value;
+  const prefix = prefixes[key];
+  if (prefix && !value.startsWith(prefix)) {
+    return `${prefix}${value.toUpperCase().replaceAll('-', '_')}`;
+  }
+  if (key.endsWith('Ms') && !/^\d+$/.test(value)) {
+    return String(/^\d{4}-/.test(value) ? time(value) : duration(value));
+  }
+  return value;
+}

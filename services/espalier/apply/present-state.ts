@@ -1,0 +1,56 @@
+import { type JsonObject, toJson } from '@bufbuild/protobuf';
+import {
+  GroupListSchema,
+  type GroupView,
+  JobSpecSchema,
+  JobViewSchema,
+  MaintenanceWindowsSchema,
+  SiteListSchema,
+} from '#libs/contracts/index.js';
+import { type ApiClient, Refused } from '../client/api-client.js';
+import type { WantedObject } from './object-file.js';
+
+/** What there is already of an object, in the form of a file; undefined: nothing. */
+export async function presentState(
+  client: ApiClient,
+  { kind, name }: Pick<WantedObject, 'kind' | 'name'>,
+): Promise<{ readonly settings: JsonObject } | undefined> {
+  switch (kind) {
+    case 'Site': {
+      const { sites } = await client.get('/api/v1/sites', SiteListSchema);
+      const site = sites.find((one) => one.name === name);
+      if (!site) return undefined;
+      const filters = site.filters.map((rule) => ({
+        ...(rule.startsWith('+') ? { include: true } : {}),
+        pattern: rule.slice(2),
+      }));
+      const { staging } = site;
+      return { settings: { staging, ...(filters.length > 0 ? { filters } : {}) } };
+    }
+    case 'Group': {
+      const { groups } = await client.get('/api/v1/groups', GroupListSchema);
+      const group = groups.find((one) => one.name === name);
+      return group && { settings: settingsOf(group) };
+    }
+    case 'Job':
+      return presentJob(client, name);
+  }
+}
+
+async function presentJob(client: ApiClient, name: string) {
+  try {
+    const path = `/api/v1/jobs/${encodeURIComponent(name)}`;
+    const { spec } = await client.get(path, JobViewSchema);
+    return spec && { settings: toJson(JobSpecSchema, spec) as JsonObject };
+  } catch (error) {
+    if (error instanceof Refused && error.status === 404) return undefined;
+    throw error;
+  }
+}
+
+function settingsOf({ site, kind, nodes, selector, maintenance }: GroupView): JsonObject {
+  const membership: JsonObject =
+    kind === 'all' ? { all: true } : kind === 'nodes' ? { nodes: { nodes } } : { selector };
+  const windows = maintenance && toJson(MaintenanceWindowsSchema, maintenance);
+  return { site, membership, ...(windows ? { maintenance: windows } : {}) };
+}
