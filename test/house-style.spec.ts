@@ -14,7 +14,7 @@ describe('the house style', () => {
       paths.map(async (path) => violationsOf(path, await readFile(path, 'utf8'))),
     );
     expect(found.flat()).toEqual([]);
-  });
+  }, 60_000);
 });
 
 const lines = (count: number, line: string) => Array(count).fill(line).join('\n');

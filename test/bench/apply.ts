@@ -11,7 +11,7 @@ import { type FileEntry, type Manifest, treeDigest } from '#libs/content-store/m
 import { type Command, CommandSchema, Compression } from '#libs/contracts/index.js';
 import { hostPorts } from '#libs/interpreter/adapters/host-ports.js';
 import { prepare } from '#libs/interpreter/prepare.js';
-import { rollback, switchTo } from '#libs/interpreter/switch.js';
+import { rollback, type Switched, switchTo } from '#libs/interpreter/switch.js';
 import { digestOfTree } from '#libs/interpreter/verify.js';
 import { generatePrivateKeyPem, signingKeyFromPem } from '#libs/keys/ed25519.js';
 
@@ -70,12 +70,8 @@ async function measureChanges(fileCount: number) {
       async () => baseline.push(copyAndChange(`${root}/sites/www/live/.`, next, changed)),
     ];
     for (const measure of round % 2 === 0 ? order : order.toReversed()) await measure();
-    switched.push(await milliseconds(() => settled(root, sequence)));
-    rolledBack.push(
-      await milliseconds(async () => {
-        await (await rollback({ root, site: 'www' }, hostPorts)).cleanup;
-      }),
-    );
+    switched.push(await settled(() => switchTo({ root, site: 'www', sequence }, hostPorts)));
+    rolledBack.push(await settled(() => rollback({ root, site: 'www' }, hostPorts)));
     say(`round ${round}: ${applied.at(-1)?.toFixed(0)} ms against ${baseline.at(-1)?.toFixed(0)}`);
   }
   await check(root, 1, contents);
@@ -93,8 +89,13 @@ async function measureChanges(fileCount: number) {
   };
 }
 
-async function settled(root: string, sequence: number): Promise<void> {
-  await switchTo({ root, site: 'www', sequence, keptVersions: 50 }, hostPorts);
+/** Milliseconds until another version is live and durable; older ones are removed after it. */
+async function settled(change: () => Promise<Switched>): Promise<number> {
+  const startedMs = performance.now();
+  const { cleanup } = await change();
+  const tookMs = performance.now() - startedMs;
+  await cleanup;
+  return tookMs;
 }
 
 async function measureNewFiles(fileCount: number) {

@@ -1,6 +1,10 @@
-import { execFileSync, spawnSync } from 'node:child_process';
-import { lstatSync, rmSync, statSync, utimesSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { findFreePort } from '#deploy/embedded/free-port.js';
 import { scanTree } from '#libs/delta/adapters/scan-tree.js';
 
 /** What another program sent or made for the same pair of trees. */
@@ -11,8 +15,9 @@ export interface PeerFigures {
   readonly peakRssMb: number;
 }
 
-/** Above this the higher levels of zstd take very long. */
+/** Above this the higher levels take very long, or all memory. */
 const patientBytes = 128 * 1024 ** 2;
+const limitBytes = 512 * 1024 ** 2;
 const timer = '/usr/bin/time';
 
 /** Runs the programs that are installed; the others are left out. */
@@ -23,25 +28,25 @@ export async function measurePeers(
 ): Promise<PeerFigures[]> {
   const changed = await changedFiles(old, wanted);
   const figures: (PeerFigures | undefined)[] = [];
-  for (const options of [['-a'], ['-a', '-z']]) {
-    figures.push(measureRsync(old, wanted, join(work, 'copy'), changed, options));
+  for (const options of [['-a'], ['-a', '-z', '--zc=zstd']]) {
+    figures.push(await measureRsync(old, wanted, work, changed, options));
   }
-  const only = largestOf(changed, wanted);
-  if (only !== undefined) {
-    const pair = [join(old, only), join(wanted, only)] as const;
-    const levels = lstatSync(pair[1]).size > patientBytes ? ['-3'] : ['-3', '-9', '-19'];
-    for (const level of levels) figures.push(measureZstd(pair, work, level));
-    for (const level of ['-1', '-9']) figures.push(measureXdelta(pair, work, level));
+  const tars = [tarOf(old, join(work, 'old.tar')), tarOf(wanted, join(work, 'new.tar'))] as const;
+  const bytes = statSync(tars[1]).size;
+  const zstdLevels = bytes > limitBytes ? ['-3'] : ['-9', ...(bytes > patientBytes ? [] : ['-19'])];
+  for (const level of zstdLevels) figures.push(measureZstd(tars, work, level));
+  for (const level of bytes > patientBytes ? ['-1'] : ['-1', '-9']) {
+    figures.push(measureXdelta(tars, work, level));
   }
+  for (const tar of tars) rmSync(tar);
   return figures.filter((figure) => figure !== undefined);
 }
 
-/** The file that makes up nearly all that changed: what programs for single files can be given. */
-function largestOf(changed: readonly string[], wanted: string): string | undefined {
-  const sizes = changed.map((path) => ({ path, bytes: lstatSync(join(wanted, path)).size }));
-  const [largest] = sizes.sort((a, b) => b.bytes - a.bytes);
-  const total = sizes.reduce((sum, { bytes }) => sum + bytes, 0);
-  return largest && largest.bytes > 0.9 * total ? largest.path : undefined;
+/** The tree as one file, for programs that know single files only. */
+function tarOf(tree: string, path: string): string {
+  const options = ['--sort=name', '--owner=0', '--group=0', '--numeric-owner'];
+  execFileSync('tar', [...options, '-cf', path, '-C', tree, '.']);
+  return path;
 }
 
 async function changedFiles(old: string, wanted: string): Promise<string[]> {
@@ -57,41 +62,79 @@ async function changedFiles(old: string, wanted: string): Promise<string[]> {
 }
 
 /**
- * Into a copy of the old tree, with rsync's delta algorithm as over a network. Files that changed
- * without a change of size or time are touched first: rsync would not see them.
+ * To a daemon on the loopback that has a copy of the old tree. Files that changed without a change
+ * of size or time are touched first: rsync would not see them.
  */
-function measureRsync(
+async function measureRsync(
   old: string,
   wanted: string,
-  copy: string,
+  work: string,
   changed: readonly string[],
   options: readonly string[],
-): PeerFigures | undefined {
-  rmSync(copy, { recursive: true, force: true });
+): Promise<PeerFigures | undefined> {
+  if (spawnSync('rsync', ['--version']).error) return undefined;
+  const copy = join(work, 'copy');
   execFileSync('cp', ['-a', old, copy]);
   for (const path of changed) {
     const { mtimeMs } = statSync(join(wanted, path));
     utimesSync(join(copy, path), mtimeMs / 1000 + 60, mtimeMs / 1000 + 60);
   }
-  const all = [...options, '--delete', '--no-whole-file', '--stats', `${wanted}/`, `${copy}/`];
-  const run = measured('rsync', all);
-  rmSync(copy, { recursive: true, force: true });
-  if (!run) return undefined;
-  const total = (label: string) =>
-    Number(new RegExp(`Total bytes ${label}: ([\\d,]+)`).exec(run.stdout)?.[1]?.replace(/,/g, ''));
-  const bytes = total('sent') + total('received');
-  return { peer: `rsync ${options.join(' ')}`, bytes, ms: run.ms, peakRssMb: run.peakRssMb };
+  const daemon = await startDaemon(work, copy);
+  try {
+    const url = `rsync://127.0.0.1:${daemon.port}/copy/`;
+    const run = measured('rsync', [...options, '--delete', '--stats', `${wanted}/`, url]);
+    const total = (label: string) => {
+      const found = new RegExp(`Total bytes ${label}: ([\\d,]+)`).exec(run?.stdout ?? '');
+      return Number(found?.[1]?.replace(/,/g, ''));
+    };
+    const bytes = total('sent') + total('received');
+    return run && { peer: `rsync ${options.join(' ')}`, bytes, ...timesOf(run) };
+  } finally {
+    await daemon.stop();
+    rmSync(copy, { recursive: true, force: true });
+  }
 }
 
-function measureZstd([old, wanted]: readonly [string, string], work: string, level: string) {
+async function startDaemon(work: string, copy: string) {
+  const port = await findFreePort();
+  const config = join(work, 'rsyncd.conf');
+  const { uid, gid } = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  const rights = `uid = ${uid}\ngid = ${gid}\nuse chroot = no\nread only = no\n`;
+  writeFileSync(config, `${rights}[copy]\npath = ${copy}\n`);
+  const options = ['--daemon', '--no-detach', '--address=127.0.0.1', `--port=${port}`];
+  const daemon = spawn('rsync', [...options, `--config=${config}`], { stdio: 'ignore' });
+  const ended = once(daemon, 'exit');
+  for (let attempt = 0; attempt < 100 && !(await answers(port)); attempt++) await delay(20);
+  return {
+    port,
+    stop: async () => {
+      daemon.kill();
+      await ended;
+    },
+  };
+}
+
+function answers(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}
+
+type Pair = readonly [old: string, wanted: string];
+
+function measureZstd([old, wanted]: Pair, work: string, level: string) {
   const patch = join(work, 'patch');
   const options = ['-q', '-f', level, '--long=31', `--patch-from=${old}`, wanted, '-o', patch];
   return ofFile(`zstd --patch-from ${level}`, measured('zstd', options), patch);
 }
 
-function measureXdelta([old, wanted]: readonly [string, string], work: string, level: string) {
+function measureXdelta([old, wanted]: Pair, work: string, level: string) {
   const patch = join(work, 'patch');
-  const window = ['-B', String(Math.max(2 ** 26, lstatSync(old).size))];
+  const window = ['-B', String(Math.max(2 ** 26, statSync(old).size))];
   const options = ['-e', '-f', level, ...window, '-s', old, wanted, patch];
   return ofFile(`xdelta3 ${level}`, measured('xdelta3', options), patch);
 }
@@ -100,7 +143,7 @@ function ofFile(peer: string, run: Run | undefined, path: string): PeerFigures |
   if (!run) return undefined;
   const bytes = statSync(path).size;
   rmSync(path);
-  return { peer, bytes, ms: run.ms, peakRssMb: run.peakRssMb };
+  return { peer, bytes, ...timesOf(run) };
 }
 
 interface Run {
@@ -109,6 +152,8 @@ interface Run {
   /** 0 where GNU time is not installed. */
   readonly peakRssMb: number;
 }
+
+const timesOf = ({ ms, peakRssMb }: Run) => ({ ms, peakRssMb });
 
 /** Undefined when the program is not installed. @throws Error when it fails */
 function measured(program: string, args: readonly string[]): Run | undefined {

@@ -7,14 +7,18 @@ import { compressedFormats } from '#libs/assignment/never-compress.js';
 import { openContainer, openData, readCommands } from '#libs/assignment/reader.js';
 import { writeContainer } from '#libs/assignment/writer.js';
 import { diskContentStore } from '#libs/content-store/adapters/disk-store.js';
+import type { ContentStore } from '#libs/content-store/content-store.js';
 import { type Manifest, treeDigest } from '#libs/content-store/manifest.js';
-import { JobType } from '#libs/contracts/index.js';
+import { type Command, JobType } from '#libs/contracts/index.js';
 import { scanTree } from '#libs/delta/adapters/scan-tree.js';
 import { storeTree } from '#libs/delta/adapters/store-tree.js';
 import { diffManifests } from '#libs/delta/diff.js';
+import type { TreeDifference } from '#libs/delta/tree-difference.js';
+import { BaseTree } from '#libs/interpreter/adapters/base-tree.js';
 import { hostPorts } from '#libs/interpreter/adapters/host-ports.js';
-import { buildVersion } from '#libs/interpreter/adapters/version-builder.js';
-import { planAssignment } from '#libs/interpreter/plan.js';
+import { type BuildSources, buildVersion } from '#libs/interpreter/adapters/version-builder.js';
+import { contentOf } from '#libs/interpreter/file-content.js';
+import { planAssignment, type Step } from '#libs/interpreter/plan.js';
 import { generatePrivateKeyPem, signingKeyFromPem } from '#libs/keys/ed25519.js';
 import { probeNative } from '#libs/native/capabilities.js';
 
@@ -28,35 +32,62 @@ interface StepInput {
   readonly new: string;
   readonly work: string;
   readonly level: DeltaLevel;
+  readonly baseManifest?: string;
+  readonly wantedManifest?: string;
+  readonly key?: string;
 }
 
-const steps = { store, encode, apply };
+const steps = { prepare, encode, apply };
 const [step, input] = process.argv.slice(2);
 const figures = await steps[step as keyof typeof steps](JSON.parse(input ?? '') as StepInput);
 const peakRssMb = Math.round(process.resourceUsage().maxRSS / 1024);
 process.stdout.write(`${JSON.stringify({ ...figures, peakRssMb })}\n`);
 
-/** Scans both trees into the content store. */
-async function store({ old, new: wanted, work }: StepInput) {
+/** The shadow: manifest and content of the old tree. */
+async function prepare({ old, work }: StepInput) {
   const contents = contentStore(work);
-  const manifests: string[] = [];
-  const scanMs: number[] = [];
-  for (const path of [old, wanted]) {
-    const startedMs = performance.now();
-    const scan = await scanTree(path, { rules: [] });
-    scanMs.push(elapsed(startedMs));
-    await storeTree(scan, contents);
-    manifests.push(await contents.writeManifest(scan.manifest));
-  }
-  return { manifests, oldScanMs: scanMs[0], newScanMs: scanMs[1] };
+  const scan = await scanTree(old, { rules: [] });
+  await storeTree(scan, contents);
+  return { baseManifest: await contents.writeManifest(scan.manifest) };
 }
 
-/** Makes the container of what differs. */
-async function encode({ work, level, ...input }: StepInput & { manifests?: string[] }) {
+/** From the new tree on disk to the container. */
+async function encode({ new: wantedTree, work, level, baseManifest = '' }: StepInput) {
   const contents = contentStore(work);
-  const [base, wanted] = await readManifests(contents, input.manifests);
+  const base = await contents.readManifest(baseManifest);
   const startedMs = performance.now();
-  const difference = diffManifests(base, wanted);
+  const scan = await scanTree(wantedTree, { rules: [] });
+  const difference = diffManifests(base, scan.manifest);
+  const scannedMs = performance.now();
+  await storeTree(scan, contents);
+  const wantedManifest = await contents.writeManifest(scan.manifest);
+  const storedMs = performance.now();
+  const made = await makeContainer(contents, base, scan.manifest, { work, level, difference });
+  const { counts, changedBytes } = difference;
+  const { files, changed, renamed } = counts;
+  return {
+    ...{ files, changed, renamed, similar: similarIn(made.commands), changedBytes },
+    updateBytes: made.containerBytes,
+    scanMs: Math.round(scannedMs - startedMs),
+    storeMs: Math.round(storedMs - scannedMs),
+    compileMs: elapsed(storedMs),
+    encodings: encodingsOf(made.commands),
+    forApply: { baseManifest, wantedManifest, key: made.key },
+  };
+}
+
+interface Making {
+  readonly work: string;
+  readonly level: DeltaLevel;
+  readonly difference: TreeDifference;
+}
+
+async function makeContainer(
+  contents: ContentStore,
+  base: Manifest,
+  wanted: Manifest,
+  { work, level, difference }: Making,
+) {
   const dataPath = join(work, 'data');
   const policy = {
     neverCompress: compressedFormats,
@@ -75,20 +106,15 @@ async function encode({ work, level, ...input }: StepInput & { manifests?: strin
     diskNeededBytes: BigInt(difference.diskNeededBytes),
   };
   const { containerBytes } = await writeContainer(join(work, 'container'), header, body, [key]);
-  const { counts, changedBytes } = difference;
-  return {
-    ...{ containerBytes, dataBytes: body.dataBytes, commandsBytes: body.commands.length },
-    ...{ encodeMs: elapsed(startedMs), changedBytes, counts },
-    encodings: encodingsOf(commands),
-    key: Buffer.from(key.publicKey).toString('base64'),
-  };
+  return { containerBytes, commands, key: Buffer.from(key.publicKey).toString('base64') };
 }
 
 /** Builds the new version from the old tree and the container, as an agent does. */
-async function apply({ old, work, ...input }: StepInput & { manifests?: string[]; key?: string }) {
+async function apply({ old, work, baseManifest = '', wantedManifest = '', key }: StepInput) {
   const contents = contentStore(work);
-  const [base, wanted] = await readManifests(contents, input.manifests);
-  const publicKey = new Uint8Array(Buffer.from(input.key ?? '', 'base64'));
+  const base = await contents.readManifest(baseManifest);
+  const wanted = await contents.readManifest(wantedManifest);
+  const publicKey = new Uint8Array(Buffer.from(key ?? '', 'base64'));
   const startedMs = performance.now();
   const path = join(work, 'container');
   const head = await openContainer(path, { keys: [publicKey], threshold: 1 });
@@ -103,11 +129,29 @@ async function apply({ old, work, ...input }: StepInput & { manifests?: string[]
     isWritable: () => false,
     readOnly: false,
   };
-  const counts = await buildVersion({ tree: target, pristine }, plan.steps, sources);
-  await data.close();
-  const applyMs = elapsed(startedMs);
+  await buildVersion({ tree: target, pristine }, plan.steps, sources);
+  const decodeMs = elapsed(startedMs);
   const { manifest } = await scanTree(target, { rules: [] });
-  return { applyMs, equal: treeDigest(manifest) === treeDigest(wanted), written: counts };
+  const equal = treeDigest(manifest) === treeDigest(wanted);
+  const decodedMbPerCoreSecond = await decodingSpeed(plan.steps, sources);
+  await data.close();
+  return { decodeMs, equal, decodedMbPerCoreSecond };
+}
+
+/** Of decoding alone: nothing is hashed or written. */
+async function decodingSpeed(steps: readonly Step[], sources: BuildSources): Promise<number> {
+  const base = new BaseTree(sources.base.tree, sources.base.pristine);
+  const before = process.cpuUsage();
+  let bytes = 0;
+  for (const step of steps) {
+    if (step.kind !== 'write') continue;
+    for await (const piece of contentOf(step.entry, step.origin, { ...sources, base })) {
+      bytes += piece.length;
+    }
+  }
+  const { user, system } = process.cpuUsage(before);
+  base.close();
+  return Math.round(bytes / (user + system));
 }
 
 function contentStore(work: string) {
@@ -116,15 +160,15 @@ function contentStore(work: string) {
   return diskContentStore(directory);
 }
 
-async function readManifests(
-  contents: ReturnType<typeof contentStore>,
-  [base = '', wanted = '']: readonly string[] = [],
-): Promise<[Manifest, Manifest]> {
-  return [await contents.readManifest(base), await contents.readManifest(wanted)];
+/** Files that are made of another file of the base. */
+function similarIn(commands: readonly Command[]): number {
+  return commands.filter(
+    ({ command }) => command.case === 'patchFile' && command.value.basePath !== '',
+  ).length;
 }
 
 /** How many files went by which way, and the bytes of their slices. */
-function encodingsOf(commands: Awaited<ReturnType<typeof compileAssignment>>['commands']) {
+function encodingsOf(commands: readonly Command[]) {
   const result: Record<string, { files: number; bytes: number }> = {};
   const slices = new Set<bigint>();
   for (const { command } of commands) {

@@ -8,6 +8,7 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  writeFileSync,
   writeSync,
 } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -16,7 +17,7 @@ import { seededRandom } from '#libs/testkit/seeded-random.js';
 /*
  * Rebuilds the pairs of trees that `bench:delta` is measured with, from package names and versions:
  *
- *   node dist/test/bench/delta-workloads.js DIRECTORY [site] [docs] [node] [caddy] [synth]
+ *   npm run bench:delta-workloads -- DIRECTORY [site] [docs] [node] [caddy] [synth] [large]
  *
  * makes DIRECTORY/<name>/old and DIRECTORY/<name>/new. A workload whose packages the configured
  * registries do not offer (any more) is passed over with a word about it.
@@ -24,6 +25,9 @@ import { seededRandom } from '#libs/testkit/seeded-random.js';
 
 type Side = 'old' | 'new';
 type Maker = (target: Record<Side, string>) => void;
+
+/** apt drops its rights to a user that may not write here otherwise. */
+const asRoot = ['-o', 'APT::Sandbox::User=root'];
 
 const site = [
   ['@mui/icons-material', '9.4.0', '9.5.0'],
@@ -43,13 +47,15 @@ const makers: Record<string, Maker> = {
   },
   docs: debian('postgresql-doc-15', '15.18-0+deb12u1', '15.20-0+deb12u1'),
   node: debian('libnode108', '18.20.4+dfsg-1~deb12u2', '18.20.4+dfsg-1~deb12u3'),
-  caddy: debian('caddy', '2.11.2-1~bpo13+1', '2.11.4-1'),
-  synth: (target) => synthesize(target),
+  caddy: debian('caddy', '2.11.2-1~bpo13+1', '2.11.4-1', ['trixie-backports', 'forky', 'sid']),
+  synth: (target) => synthesize(target, 1024),
+  large: (target) => synthesize(target, 4096),
 };
 
 const [directory, ...names] = process.argv.slice(2);
 if (directory === undefined) throw new Error('name the directory to build the workloads in');
-for (const name of names.length > 0 ? names : Object.keys(makers)) build(resolve(directory), name);
+const usual = Object.keys(makers).filter((name) => name !== 'large');
+for (const name of names.length > 0 ? names : usual) build(resolve(directory), name);
 
 function build(parent: string, name: string): void {
   const make = makers[name];
@@ -83,29 +89,59 @@ function unpackNpm(name: string, version: string, target: string): void {
   });
 }
 
-/** Both versions of a package of Debian; `apt-get update` may be needed first. */
-function debian(name: string, oldVersion: string, newVersion: string): Maker {
+/**
+ * Both versions of a package of Debian; `apt-get update` may be needed first.
+ * @param suites where the versions are, if not where the host's own packages come from; their lists
+ *   are fetched from the host's mirror to a place of their own
+ */
+function debian(
+  name: string,
+  oldVersion: string,
+  newVersion: string,
+  suites: readonly string[] = [],
+): Maker {
   return (target) => {
-    unpackDebian(`${name}=${oldVersion}`, target.old);
-    unpackDebian(`${name}=${newVersion}`, target.new);
+    inScratch(target.old, (scratch) => {
+      const options = suites.length > 0 ? aptWithSuites(scratch, suites) : [];
+      unpackDebian(`${name}=${oldVersion}`, target.old, options);
+      unpackDebian(`${name}=${newVersion}`, target.new, options);
+    });
   };
 }
 
-function unpackDebian(wanted: string, target: string): void {
+/** What makes apt use these suites alone, without touching what the host knows of packages. */
+function aptWithSuites(scratch: string, suites: readonly string[]): string[] {
+  const targets = ['indextargets', '--format', '$(REPO_URI)', 'Created-By: Packages'];
+  const mirrors = execute('apt-get', targets, scratch).split('\n');
+  const mirror = mirrors.find((uri) => uri.endsWith('/debian/')) ?? mirrors[0];
+  const sources = join(scratch, 'sources.list');
+  writeFileSync(sources, suites.map((suite) => `deb ${mirror} ${suite} main\n`).join(''));
+  for (const folder of ['lists', 'cache']) mkdirSync(join(scratch, folder));
+  const places = {
+    'Dir::Etc::SourceList': sources,
+    'Dir::Etc::SourceParts': '-',
+    'Dir::State::Lists': join(scratch, 'lists'),
+    'Dir::Cache': join(scratch, 'cache'),
+  };
+  const options = Object.entries(places).flatMap(([name, place]) => ['-o', `${name}=${place}`]);
+  execute('apt-get', [...options, ...asRoot, 'update'], scratch);
+  return options;
+}
+
+function unpackDebian(wanted: string, target: string, options: readonly string[]): void {
   inScratch(target, (scratch) => {
-    execute('apt-get', ['download', '-o', 'APT::Sandbox::User=root', wanted], scratch);
+    execute('apt-get', [...options, ...asRoot, 'download', wanted], scratch);
     const [archive = ''] = readdirSync(scratch);
     execute('dpkg-deb', ['--extract', archive, target], scratch);
   });
 }
 
 /**
- * 1 GiB of noise, and the same with 2,621 overwrites of 4 KiB at random places and 100,003 bytes
- * inserted at 1 MiB. The same every time.
+ * Mebibytes of noise, and the same with overwrites of 4 KiB at random places (2,621 in a gibibyte)
+ * and 100,003 bytes inserted at 1 MiB. The same every time.
  */
-function synthesize(target: Record<Side, string>): void {
+function synthesize(target: Record<Side, string>, pieces: number): void {
   const pieceBytes = 1024 ** 2;
-  const pieces = 1024;
   const overwrites = overwritesByPiece(pieces, pieceBytes);
   const noise = noiseMaker(7);
   const other = noiseMaker(8);
@@ -126,7 +162,7 @@ function synthesize(target: Record<Side, string>): void {
 function overwritesByPiece(pieces: number, pieceBytes: number): number[][] {
   const random = seededRandom(9);
   const result: number[][] = Array.from({ length: pieces }, () => []);
-  for (let count = 0; count < 2621; count++) {
+  for (let count = 0; count < Math.floor(pieces * 2.56); count++) {
     const offset = Math.floor(random() * (pieceBytes / 4096)) * 4096;
     result[Math.floor(random() * pieces)]?.push(offset);
   }
@@ -161,9 +197,10 @@ function inScratch(beside: string, action: (scratch: string) => void): void {
 }
 
 /** @throws Error with the last line that the program wrote on stderr */
-function execute(program: string, args: readonly string[], directory: string): void {
+function execute(program: string, args: readonly string[], directory: string): string {
   try {
-    execFileSync(program, args, { cwd: directory, stdio: ['ignore', 'ignore', 'pipe'] });
+    const stdio = ['ignore', 'pipe', 'pipe'] as ['ignore', 'pipe', 'pipe'];
+    return execFileSync(program, args, { cwd: directory, stdio, encoding: 'utf8' });
   } catch (error) {
     const { stderr } = error as { stderr?: Buffer };
     const last = stderr?.toString().trim().split('\n').at(-1);

@@ -18,17 +18,42 @@ import { LanHosts } from './lan-hosts.js';
  */
 const { values: options } = parseArgs({
   options: {
-    mb: { type: 'string', default: '200' },
+    'size-mb': { type: 'string', default: '200' },
     receivers: { type: 'string', default: '4' },
-    /** Thousandths of the datagrams. */
+    /** Share of the datagrams that each receiver loses by itself. */
     loss: { type: 'string', default: '0' },
     'rate-mbit': { type: 'string', default: '0' },
-    rounds: { type: 'string', default: '3' },
+    rounds: { type: 'string', default: '1' },
     peer: { type: 'string' },
     dir: { type: 'string', default: tmpdir() },
     json: { type: 'boolean', default: false },
   },
 });
+/** What a host of the bench says at its end. */
+interface SenderLine {
+  readonly durationMs: number;
+  readonly multicastBytes: number;
+  readonly repairBytes: number;
+  readonly framesSent: number;
+  readonly passes: number;
+  readonly cpuS: number;
+}
+
+interface ReceiverLine {
+  readonly cpuS: number;
+  readonly overrun: number;
+}
+
+interface PeerRound {
+  readonly seconds: number;
+  readonly allEqual: boolean;
+}
+
+interface EspalierRound extends PeerRound {
+  readonly outcome: SenderLine;
+  readonly received: readonly ReceiverLine[];
+}
+
 const receivers = Number(options.receivers);
 const rateMbit = Number(options['rate-mbit']);
 const headBytes = 1_000;
@@ -38,26 +63,26 @@ const directory = mkdtempSync(join(options.dir, 'espalier-lan-'));
 const source = join(directory, 'source');
 const digests = join(directory, 'digests');
 const running = new Set<ChildProcess>();
+const ours: EspalierRound[] = [];
+const theirs: PeerRound[] = [];
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
     cleanUp();
     process.exit(1);
   });
 }
-const hosts = new LanHosts(receivers + 1, { lossPerMille: Number(options.loss), rateMbit });
+const lossPerMille = Math.round(Number(options.loss) * 1_000);
+const hosts = new LanHosts(receivers + 1, { lossPerMille, rateMbit });
 try {
-  writeSource(Number(options.mb) * 1_000_000);
-  const rounds: object[] = [];
-  const [ours, theirs]: [number[], number[]] = [[], []];
+  writeSource(Number(options['size-mb']) * 1_000_000);
   for (let round = 0; round < Number(options.rounds); round++) {
-    const espalier = await runEspalier();
-    ours.push(espalier.seconds);
-    const peer = options.peer === 'uftp' ? await runUftp() : undefined;
-    if (peer) theirs.push(peer.seconds);
-    rounds.push({ espalier, ...(peer && { uftp: peer }) });
-    say(JSON.stringify(rounds.at(-1)));
+    ours.push(await runEspalier());
+    say(JSON.stringify(ours.at(-1)));
+    if (options.peer !== 'uftp') continue;
+    theirs.push(await runUftp());
+    say(JSON.stringify(theirs.at(-1)));
   }
-  report(rounds, median(ours), theirs.length > 0 ? median(theirs) : undefined);
+  report();
 } finally {
   cleanUp();
 }
@@ -81,7 +106,7 @@ function writeSource(bytes: number): void {
   writeFileSync(digests, Buffer.concat(hashes));
 }
 
-async function runEspalier() {
+async function runEspalier(): Promise<EspalierRound> {
   const members = await Promise.all(
     hosts.addresses.slice(1).map(async (address, index) => {
       const name = `m${index}`;
@@ -96,21 +121,21 @@ async function runEspalier() {
   const list = members.map(({ name, address, port }) => `${name}=${address}:${port}`).join(',');
   const args = ['send', 'leader', hosts.addresses[0] ?? '', source, list];
   const leader = started(0, [process.execPath, nodeProgram, ...args]);
-  const outcome = (await linesOf(leader).next()).value as Record<string, unknown>;
-  const seconds = Number(outcome.durationMs) / 1_000;
-  const received = await Promise.all(members.map(async ({ lines }) => (await lines.next()).value));
-  for (const { child } of members) stop(child);
-  const isEqual = members.every(({ path }) => isSource(path));
-  if (!isEqual) process.exitCode = 1;
+  const outcome = (await linesOf(leader).next()).value as SenderLine;
+  const received = await Promise.all(
+    members.map(async ({ lines }) => (await lines.next()).value as ReceiverLine),
+  );
+  for (const { child } of members) child.kill('SIGTERM');
+  const allEqual = members.every(({ path }) => isSource(path));
   for (const { path } of members) rmSync(path, { force: true });
-  return { seconds, isEqual, outcome, received };
+  return { seconds: outcome.durationMs / 1_000, allEqual, outcome, received };
 }
 
-async function runUftp() {
+async function runUftp(): Promise<PeerRound> {
   const paths = hosts.addresses.slice(1).map((_, index) => join(directory, `u${index}`));
   const daemons = paths.map((path, index) => {
     mkdirSync(path, { recursive: true });
-    const args = ['-d', '-t', '-I', 'eth0', '-D', path, '-B', '16000000'];
+    const args = ['-d', '-t', '-x', '1', '-I', 'eth0', '-D', path, '-B', '16000000'];
     const log = join(directory, `uftpd${index}.log`);
     return started(index + 1, ['uftpd', ...args, '-L', log]);
   });
@@ -119,15 +144,15 @@ async function runUftp() {
   const rate = rateMbit > 0 ? String(rateMbit * 950) : '-1';
   const args = ['-R', rate, '-B', '16000000', '-I', 'eth0', '-b', '1400', '-r', '0.05:0.01:1.0'];
   const startedMs = systemClock.nowMs();
-  const sender = started(0, ['uftp', ...args, source]);
+  const sender = started(0, ['uftp', '-x', '1', ...args, source]);
   sender.stdout?.resume();
   const status = await new Promise((resolve) => sender.once('exit', resolve));
   const seconds = (systemClock.nowMs() - startedMs) / 1_000;
   await sleep(systemClock, 200);
   for (const daemon of daemons) stop(daemon);
-  const isEqual = paths.every((path) => isSource(join(path, 'source')));
+  const allEqual = paths.every((path) => isSource(join(path, 'source')));
   for (const path of paths) rmSync(path, { recursive: true, force: true });
-  return { seconds, isEqual, status };
+  return { seconds, allEqual: allEqual && status === 0 };
 }
 
 function isSource(path: string): boolean {
@@ -156,22 +181,38 @@ async function* linesOf({ stdout }: ChildProcess): AsyncGenerator<unknown, undef
   return undefined;
 }
 
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+/** The round of the median time. */
+function median<T extends { readonly seconds: number }>(rounds: readonly T[]): T | undefined {
+  return [...rounds].sort((a, b) => a.seconds - b.seconds)[Math.floor(rounds.length / 2)];
 }
 
-function report(rounds: readonly object[], ours: number, theirs?: number): void {
-  const bytes = Number(options.mb) * 1e6;
-  const linkS = rateMbit > 0 ? (bytes * 8) / (rateMbit * 1e6) : undefined;
+function report(): void {
+  const [espalier, peer] = [median(ours), median(theirs)];
+  if (!espalier) throw new Error('no round was run: --rounds is at least 1');
+  const megabytes = Number(options['size-mb']);
+  const { framesSent, repairBytes, multicastBytes, cpuS, passes } = espalier.outcome;
+  const allEqual = [...ours, ...theirs].every((round) => round.allEqual);
+  if (!allEqual) process.exitCode = 1;
   const figures = {
-    ...{ bytes, receivers, lossPerMille: Number(options.loss), rateMbit },
-    ...{ seconds: ours, mbPerS: bytes / 1e6 / ours },
-    ...(linkS !== undefined && { linkSeconds: linkS, timesLink: ours / linkS }),
-    ...(theirs !== undefined && { uftpSeconds: theirs, timesFaster: theirs / ours }),
-    rounds,
+    ...{ receivers, sizeMb: megabytes, rateMbit, loss: lossPerMille / 1_000 },
+    rounds: ours.length,
+    seconds: espalier.seconds,
+    goodputMBps: megabytes / espalier.seconds,
+    framesSent,
+    repairShare: repairBytes / multicastBytes,
+    passes,
+    cpuSenderS: cpuS,
+    cpuReceiverS: espalier.received.map((member) => member.cpuS),
+    overruns: espalier.received.map((member) => member.overrun),
+    allEqual,
+    ...(peer && {
+      peer: { name: 'uftp', seconds: peer.seconds, goodputMBps: megabytes / peer.seconds },
+      timesFaster: peer.seconds / espalier.seconds,
+    }),
+    // Every byte of the container and of the frames' headers, at the speed of the link.
+    ...(rateMbit > 0 && { linkSeconds: (megabytes * 8 * (1_514 / 1_408)) / rateMbit }),
   };
-  if (options.json) process.stdout.write(`${JSON.stringify(figures)}\n`);
-  else say(JSON.stringify({ ...figures, rounds: rounds.length }, undefined, 2));
+  process.stdout.write(`${JSON.stringify(figures, undefined, options.json ? undefined : 2)}\n`);
 }
 
 function say(line: string): void {

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 
 /** A queue must not lose 64 KiB at once where a real one loses a packet. */
-const segments = ['gso_max_size', '6000', 'gso_max_segs', '4'];
+const segments = ['gso_max_size', '16000', 'gso_max_segs', '11'];
 
 /** Thrown where namespaces and traffic control cannot be had. */
 export class NoNamespaces extends Error {

@@ -40,8 +40,11 @@ say({ url: http.url });
 for await (const line of createInterface({ input: process.stdin })) {
   const pull = JSON.parse(line) as PeerPull;
   const startedMs = systemClock.nowMs();
+  const cpuBefore = process.cpuUsage();
   const { links, retries } = await puller.pull({ ...pull, sourceUrls: [], asMember: false });
-  say({ durationMs: systemClock.nowMs() - startedMs, links, retries });
+  const durationMs = systemClock.nowMs() - startedMs;
+  const { user, system } = process.cpuUsage(cpuBefore);
+  say({ durationMs, cpuMs: (user + system) / 1_000, links, retries });
 }
 await http.close();
 

@@ -77,6 +77,8 @@ export async function replayEveryPrefix(directory: string): Promise<number> {
   const snapshots = mkdtempSync(join(directory, 'snapshots-'));
   const process = fork(child('crash-recorder-child'), [root, snapshots], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    // What goes past Node's own calls would not be recorded.
+    env: { ...globalThis.process.env, ESPALIER_NATIVE: 'off' },
   });
   const [code] = await once(process, 'exit');
   if (code !== 0) throw new Error(`the recorder ended with ${code}`);

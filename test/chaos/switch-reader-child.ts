@@ -10,6 +10,8 @@ let opens = 0;
 let failedOpens = 0;
 
 process.send?.({ opens, failedOpens });
+// Whoever wants to know is gone.
+process.once('disconnect', () => process.exit(1));
 process.once('message', () => {
   process.send?.({ opens, failedOpens }, () => process.exit(0));
 });

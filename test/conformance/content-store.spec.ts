@@ -35,19 +35,21 @@ const adapters: Record<string, (directory: string) => Subject | Promise<Subject>
     store: fetchingStore(diskContentStore(join(directory, 'content')), []),
     close: async () => {},
   }),
-  S3: async (directory) => {
-    const server = await withS3();
-    const cacheDirectory = join(directory, 'cache');
-    // Larger blobs of these tests go in parts; 5 MiB is the smallest that services take.
-    const partBytes = process.env.ESPALIER_TEST_S3_URL ? 5 * 1024 ** 2 : 1024 ** 2;
-    const store = s3ContentStore({ ...server.location, cacheDirectory, partBytes, prefix: 'p/' });
-    const close = async () => {
-      store.close();
-      await server.close();
-    };
-    return { store, close };
-  },
+  // Larger blobs of these tests go in parts; 5 MiB is the smallest that services take.
+  S3: (directory) => onS3('real', directory, 5 * 1024 ** 2),
+  'S3 (strict)': (directory) => onS3('strict', directory, 1024 ** 2),
 };
+
+async function onS3(kind: 'real' | 'strict', directory: string, partBytes: number) {
+  const server = await withS3(kind);
+  const cacheDirectory = join(directory, 'cache');
+  const store = s3ContentStore({ ...server.location, cacheDirectory, partBytes, prefix: 'p/' });
+  const close = async () => {
+    store.close();
+    await server.close();
+  };
+  return { store, close };
+}
 
 describe.each(Object.entries(adapters))('the %s content store', (_name, open) => {
   let directory: string;

@@ -1,7 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import pg from 'pg';
 import { systemClock } from '#libs/clock/adapters/system-clock.js';
-import { leasesTable, postgresLeases, type Sql } from '#libs/event-log/adapters/postgres-leases.js';
+import {
+  leasesTable,
+  membersTable,
+  postgresLeases,
+  type Sql,
+} from '#libs/event-log/adapters/postgres-leases.js';
 import { LeaseLost, type PartitionLeases } from '#libs/event-log/leases.js';
 import { memoryLeases, memoryTransaction } from '#libs/event-log/memory-leases.js';
 import { type TestPostgres, withPostgres } from '../support/servers.js';
@@ -48,6 +53,17 @@ function holdingTests(open: () => PartitionLeases<unknown>): void {
     await leases.acquire(consumer, 'a', [2], 0);
     const taken = await leases.acquire(consumer, 'b', [1, 2], longMs);
     expect(taken.map(({ fencingToken }) => fencingToken)).toEqual([2, 2]);
+  });
+
+  it('knows the replicas that live, until they leave or fall silent', async () => {
+    const consumer = newConsumer();
+    expect(await leases.join(consumer, 'b', longMs)).toEqual(['b']);
+    expect(await leases.join(consumer, 'a', longMs)).toEqual(['a', 'b']);
+    expect(await leases.join(consumer, 'c', 0)).toEqual(['a', 'b', 'c']);
+    expect(await leases.join(consumer, 'a', longMs)).toEqual(['a', 'b']);
+    await leases.leave(consumer, 'b');
+    expect(await leases.join(consumer, 'a', longMs)).toEqual(['a']);
+    expect(await leases.join(newConsumer(), 'z', longMs)).toEqual(['z']);
   });
 
   it('renews what is still held and leaves out what is lost', async () => {
@@ -113,7 +129,10 @@ describe('on a server', () => {
   beforeAll(async () => {
     server = await withPostgres();
     pool = new pg.Pool({ connectionString: server.url });
+    // Connections that end with their server, after the tests.
+    pool.on('error', () => undefined);
     await pool.query(leasesTable);
+    await pool.query(membersTable);
   });
   afterAll(async () => {
     await pool.end();

@@ -17,8 +17,9 @@ describe('a fleet of real processes', () => {
   afterAll(() => plane?.close(), timeoutMs);
 
   test('is online when the control plane says in one line that it is ready', async () => {
-    const { url, dataDir } = plane;
-    expect(JSON.parse(plane.output.stdout)).toEqual({ ready: true, url, dataDir });
+    const { url, dataDir, agentUrl } = plane;
+    expect(agentUrl).toMatch(/^https:/);
+    expect(JSON.parse(plane.output.stdout)).toEqual({ ready: true, url, dataDir, agentUrl });
     const { nodes } = await plane.json<Nodes>('get', 'nodes');
     expect(nodes.map(({ name, segment, status }) => [name, segment, status])).toEqual([
       ['paris-1', 'paris', 'online'],

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/g
 import { RunDetailSchema } from '#libs/contracts/index.js';
 import { ApiClient, type FeedEvent } from '#services/espalier/client/api-client.js';
 import { requestRun, waitForRun } from '#services/espalier/commands/publish.js';
+import { askUnverified } from '#test/support/ask-unverified.js';
 import { ControlPlane, type Published } from '#test/support/control-plane.js';
 import { treeOf } from '#test/support/trees.js';
 import { until } from '#test/support/until.js';
@@ -162,9 +163,9 @@ describe('jobs over a fleet of real processes', () => {
       ({ data }) => (data as unknown as { members: Member[] }).members,
     );
     const url = members.findLast((member) => member.node === node)?.httpUrl;
-    const response = await fetch(`${url}/lb/health`);
-    const health = (await response.json()) as { inService: boolean };
-    expect(response.status).toBe(health.inService ? 200 : 503);
+    const { status, text } = await askUnverified(`${url}/lb/health`);
+    const health = JSON.parse(text) as { inService: boolean };
+    expect(status).toBe(health.inService ? 200 : 503);
     return health.inService;
   }
 

@@ -29,7 +29,7 @@ export interface Published {
 /** `espalier up` as a process of its own on a scratch directory, and what users do with it. */
 export class ControlPlane {
   private child: Child | undefined;
-  private ready = { url: '', dataDir: '' };
+  private ready = { url: '', dataDir: '', agentUrl: '' };
 
   private constructor(
     /** Scratch space of this control plane; staging directories go here too. */
@@ -50,6 +50,11 @@ export class ControlPlane {
 
   get url(): string {
     return this.ready.url;
+  }
+
+  /** Where agents connect. */
+  get agentUrl(): string {
+    return this.ready.agentUrl;
   }
 
   get dataDir(): string {

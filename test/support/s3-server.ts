@@ -1,6 +1,10 @@
 import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import S3rver from 's3rver';
 import { S3Client, type S3Location } from '#libs/content-store/adapters/s3/s3-client.js';
 import { signedHeaders } from '#libs/content-store/adapters/s3/signature.js';
 
@@ -14,24 +18,40 @@ let buckets = 0;
 
 /**
  * A bucket of the test's own: on the service that ESPALIER_TEST_S3_URL names (with
- * ESPALIER_TEST_S3_KEY and ESPALIER_TEST_S3_SECRET), else on a stand-in in this process that
- * checks signatures and payload digests.
+ * ESPALIER_TEST_S3_KEY and ESPALIER_TEST_S3_SECRET), else on s3rver, a server of its own kind.
+ * `strict`: on a stand-in in this process, which checks more than s3rver does (payload digests) and
+ * lists in pages of two.
  */
-export async function withS3(): Promise<TestS3> {
-  const { ESPALIER_TEST_S3_URL: url, ESPALIER_TEST_S3_KEY, ESPALIER_TEST_S3_SECRET } = process.env;
+export async function withS3(kind: 'real' | 'strict' = 'real'): Promise<TestS3> {
+  const { ESPALIER_TEST_S3_URL, ESPALIER_TEST_S3_KEY, ESPALIER_TEST_S3_SECRET } = process.env;
+  const url = kind === 'real' ? ESPALIER_TEST_S3_URL : undefined;
   const bucket = `espalier-${process.pid}-${Date.now()}-${buckets++}`;
-  const stand = url ? undefined : await standIn();
+  const server = url ? undefined : await (kind === 'real' ? s3rver() : standIn());
   const location = {
-    endpoint: url ?? stand?.url ?? '',
+    endpoint: url ?? server?.url ?? '',
     bucket,
     ...credentials,
-    ...(ESPALIER_TEST_S3_KEY ? { accessKeyId: ESPALIER_TEST_S3_KEY } : {}),
-    ...(ESPALIER_TEST_S3_SECRET ? { secretAccessKey: ESPALIER_TEST_S3_SECRET } : {}),
+    ...(url && ESPALIER_TEST_S3_KEY ? { accessKeyId: ESPALIER_TEST_S3_KEY } : {}),
+    ...(url && ESPALIER_TEST_S3_SECRET ? { secretAccessKey: ESPALIER_TEST_S3_SECRET } : {}),
   };
   const client = new S3Client(location);
   await client.makeBucket();
   client.close();
-  return { location, close: async () => stand?.close() };
+  return { location, close: async () => server?.close() };
+}
+
+async function s3rver() {
+  const directory = mkdtempSync(join(tmpdir(), 'espalier-s3rver-'));
+  const options = { address: '127.0.0.1', port: 0, silent: true, vhostBuckets: false };
+  const server = new S3rver({ ...options, directory });
+  const { port } = await server.run();
+  return {
+    url: `http://127.0.0.1:${port}`,
+    close: async () => {
+      await server.close();
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
 }
 
 interface StoredObject {

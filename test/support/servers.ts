@@ -8,6 +8,7 @@ import type { Supervised } from '#deploy/embedded/supervise.js';
 export interface TestNats {
   readonly url: string;
   readonly monitorUrl: string;
+  readonly websocketUrl: string;
   /** The user who may do everything. */
   readonly user: string;
   readonly password: string;
