@@ -1,6 +1,8 @@
 export interface NatsSettings {
   readonly port: number;
   readonly monitorPort: number;
+  /** NATS over WebSocket, for agents. */
+  readonly websocketPort: number;
   readonly storeDirectory: string;
   readonly password: string;
   readonly agentPassword: string;
@@ -14,6 +16,7 @@ export function natsConfig(settings: NatsSettings): string {
   const quoted = (text: string) => JSON.stringify(text);
   return `listen: "127.0.0.1:${settings.port}"
 http: "127.0.0.1:${settings.monitorPort}"
+websocket { listen: "127.0.0.1:${settings.websocketPort}", no_tls: true }
 max_payload: 8MB
 max_pending: 64MB
 jetstream {

@@ -12,6 +12,8 @@ export interface EmbeddedNats {
   readonly url: string;
   /** Undefined for an external server. */
   readonly monitorUrl?: string;
+  /** NATS over WebSocket; undefined for an external server. */
+  readonly websocketUrl?: string;
   readonly user?: string;
   readonly password?: string;
   readonly agentUser?: string;
@@ -84,13 +86,17 @@ async function startOwn(
   log: (message: string) => void,
 ) {
   const portFile = join(directory, 'port');
-  const port = await findFreePort(Number(await readFile(portFile, 'utf8').catch(() => '0')));
+  const port = await findFreePort(await keptPort(portFile));
   const monitorPort = await findFreePort();
+  const websocketFile = join(directory, 'websocket-port');
+  const websocketPort = await findFreePort(await keptPort(websocketFile));
   const password = await keptPassword(dataDir, 'nats-control-password');
   const agentPassword = await keptPassword(dataDir, 'nats-agent-password');
   const configFile = join(directory, 'nats-server.conf');
   const storeDirectory = join(directory, 'jetstream');
-  const settings = { port, monitorPort, storeDirectory, password, agentPassword };
+  const settings = {
+    ...{ port, monitorPort, websocketPort, storeDirectory, password, agentPassword },
+  };
   await writeFile(configFile, natsConfig(settings), { mode: 0o600 });
   await chmod(configFile, 0o600);
   const monitorUrl = `http://127.0.0.1:${monitorPort}`;
@@ -105,8 +111,23 @@ async function startOwn(
     log,
   });
   await writeFile(portFile, String(port));
+  await writeFile(websocketFile, String(websocketPort));
   const url = `nats://127.0.0.1:${port}`;
-  return { url, monitorUrl, user: controlUser, password, agentUser, agentPassword, server };
+  const websocketUrl = `ws://127.0.0.1:${websocketPort}`;
+  return {
+    url,
+    monitorUrl,
+    websocketUrl,
+    user: controlUser,
+    password,
+    agentUser,
+    agentPassword,
+    server,
+  };
+}
+
+async function keptPort(path: string): Promise<number> {
+  return Number(await readFile(path, 'utf8').catch(() => '0'));
 }
 
 async function isHealthy(monitorUrl: string): Promise<boolean> {
