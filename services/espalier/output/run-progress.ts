@@ -25,8 +25,9 @@ export class RunProgressBar {
     if (type === 'SegmentSwitched') this.count('switched', data);
     const words = steps[type];
     if (!words) return;
+    const where = typeof data.segment === 'string' ? `${data.segment}: ` : '';
     if (this.bar) this.bar.update({ step: words });
-    else process.stderr.write(`${words}\n`);
+    else process.stderr.write(`${where}${words}\n`);
   }
 
   stop(): void {
