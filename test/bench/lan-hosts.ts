@@ -78,7 +78,7 @@ export class LanHosts {
     const rules = [
       'table ip lossy {',
       'chain in { type filter hook prerouting priority 0;',
-      `ip daddr 224.0.0.0/4 udp length > 500 numgen random mod 1000 < ${perMille} drop } }`,
+      `ip daddr 224.0.0.0/4 udp length > 500 numgen random mod 1000 < ${perMille} drop; }; }`,
     ];
     this.in(host, ['nft', rules.join(' ')]);
   }
