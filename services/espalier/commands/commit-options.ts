@@ -45,7 +45,8 @@ export function commitPolicyOf(options: CommitOptions): JsonObject | undefined {
   return toJson(CommitPolicySchema, policy) as JsonObject;
 }
 
-function quorum(text: string): Quorum {
+/** `all`, a number, or a percentage. @throws InvalidArgumentError */
+export function quorum(text: string): Quorum {
   if (text === 'all') return { case: 'all', value: true };
   const match = /^([1-9]\d{0,6})(%?)$/.exec(text);
   const value = Number(match?.[1]);

@@ -8,6 +8,7 @@ import {
   WindowPolicy,
 } from '#libs/contracts/index.js';
 import { duration, size } from '../values.js';
+import { quorum } from './commit-options.js';
 import { wholeNumber } from './context.js';
 
 type Needed = MessageInitShape<typeof StartQuorumSchema>['needed'];
@@ -103,16 +104,6 @@ export function policiesOf(options: PolicyOptions): JsonObject | undefined {
   });
   if (equals(RunPoliciesSchema, policies, create(RunPoliciesSchema))) return undefined;
   return toJson(RunPoliciesSchema, policies) as JsonObject;
-}
-
-function quorum(text: string): Needed {
-  if (text === 'all') return { case: 'all', value: true };
-  const match = /^([1-9]\d{0,6})(%?)$/.exec(text);
-  const value = Number(match?.[1]);
-  if (!match || (match[2] === '%' && value > 100)) {
-    throw new InvalidArgumentError('give all, a number, or a percentage up to 100%');
-  }
-  return { case: match[2] === '%' ? 'percent' : 'count', value };
 }
 
 /** `10%`, `5`, `segment=paris`, or any other selector. */
