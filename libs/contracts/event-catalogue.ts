@@ -7,6 +7,7 @@ import * as events from './generated/espalier/v1/events_pb.js';
  */
 export const eventCatalogue = {
   SiteCreated: events.SiteCreatedSchema,
+  SiteEdited: events.SiteEditedSchema,
   GroupCreated: events.GroupCreatedSchema,
   GroupEdited: events.GroupEditedSchema,
   GroupDeleted: events.GroupDeletedSchema,

@@ -28,6 +28,8 @@ export const subjects = {
   agentNotification: (node: string) => `agent.${subjectToken(node)}.notification`,
   /** Asks a leader how its segment is. */
   segmentStatus: (node: string) => `agent.${subjectToken(node)}.segment`,
+  /** Asks a staging server for its tree of a site. */
+  stagingOrder: (server: string) => `staging.${subjectToken(server)}`,
   /** Liveness of leaders and their members; never in the log. */
   presence: (segment: string) => `presence.${subjectToken(segment)}`,
   /** Live progress of a run; never in the log. */
