@@ -61,6 +61,7 @@ describe('a manifest', () => {
       { ...file, path: 'a', mode: 0, sizeBytes: 2 ** 50, mtimeMs: -(2 ** 50) },
       { ...directory, path: 'é' },
       { ...link, path: 'é/l', target: '../😀' },
+      { ...link, path: 'é/long', target: 'x'.repeat(200_000) },
       { ...file, path: 'é/é', sizeBytes: 0, mtimeMs: 0 },
     ];
     const message = fromBinary(ManifestSchema, encodeManifest(manifest));
@@ -69,9 +70,12 @@ describe('a manifest', () => {
       { path: 'a', type: EntryType.FILE, sizeBytes: 2n ** 50n, mtimeMs: -(2n ** 50n) },
       { path: 'é', type: EntryType.DIRECTORY, mode: 0o755 },
       { path: 'é/l', type: EntryType.SYMLINK, symlinkTarget: '../😀' },
+      { path: 'é/long', type: EntryType.SYMLINK },
       { path: 'é/é', type: EntryType.FILE, digest: Buffer.from('ab'.repeat(32), 'hex') },
     ]);
-    expect(decodeManifest(toBinary(ManifestSchema, message))).toEqual(manifest);
+    const generic = toBinary(ManifestSchema, message);
+    expect(decodeManifest(generic)).toEqual(manifest);
+    expect(Buffer.from(generic).equals(encodeManifest(manifest))).toBe(true);
   });
 
   test('is refused when an entry has no type', () => {

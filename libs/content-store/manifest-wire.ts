@@ -1,6 +1,7 @@
-import { BinaryReader, BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
+import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { EntryType } from '#libs/contracts/index.js';
 import type { TreeEntry } from './manifest.js';
+import { MessageBuffer } from './message-buffer.js';
 
 // `Manifest` of manifest.proto by hand: less than half the time of the generic code, which would
 // hold up everything else in the process for a large tree.
@@ -23,27 +24,23 @@ const entryTypes = {
 } as const;
 
 export function writeEntries(entries: readonly TreeEntry[]): Uint8Array {
-  const writer = new BinaryWriter();
-  for (const entry of entries) {
-    writer.tag(field.entries, WireType.LengthDelimited).fork();
-    writeEntry(writer, entry);
-    writer.join();
-  }
-  return writer.finish();
+  const buffer = new MessageBuffer();
+  for (const entry of entries) buffer.message(field.entries, () => writeEntry(buffer, entry));
+  return buffer.finish();
 }
 
-function writeEntry(writer: BinaryWriter, entry: TreeEntry): void {
-  writer.tag(field.path, WireType.LengthDelimited).string(entry.path);
-  writer.tag(field.type, WireType.Varint).uint32(entryTypes[entry.type]);
+function writeEntry(buffer: MessageBuffer, entry: TreeEntry): void {
+  buffer.text(field.path, entry.path, 'utf8');
+  buffer.number(field.type, entryTypes[entry.type]);
   if (entry.type === 'symlink') {
-    writer.tag(field.symlinkTarget, WireType.LengthDelimited).string(entry.target);
+    buffer.text(field.symlinkTarget, entry.target, 'utf8');
     return;
   }
-  if (entry.mode !== 0) writer.tag(field.mode, WireType.Varint).uint32(entry.mode);
+  if (entry.mode !== 0) buffer.number(field.mode, entry.mode);
   if (entry.type === 'directory') return;
-  if (entry.sizeBytes !== 0) writer.tag(field.sizeBytes, WireType.Varint).uint64(entry.sizeBytes);
-  if (entry.mtimeMs !== 0) writer.tag(field.mtimeMs, WireType.Varint).int64(entry.mtimeMs);
-  writer.tag(field.digest, WireType.LengthDelimited).bytes(Buffer.from(entry.digest, 'hex'));
+  if (entry.sizeBytes !== 0) buffer.number(field.sizeBytes, entry.sizeBytes);
+  if (entry.mtimeMs !== 0) buffer.number(field.mtimeMs, entry.mtimeMs);
+  buffer.text(field.digest, entry.digest, 'hex');
 }
 
 /** @throws for bytes that are no `Manifest`, or an entry without a type */

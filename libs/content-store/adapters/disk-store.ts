@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { existsSync, readFileSync, statSync, utimesSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, statSync, utimesSync } from 'node:fs';
 import { mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
@@ -15,7 +15,7 @@ import { decodeManifest, encodeManifest } from '../manifest-codec.js';
 import type { CollectableStore, Shelf, StoredBlob } from '../pins.js';
 import type { Room } from '../room.js';
 import { directoryShelf } from './directory-shelf.js';
-import { type SyncFiles, syncFile, syncFiles } from './durability.js';
+import { type SyncFiles, syncFiles } from './durability.js';
 import { GroupCommit } from './group-commit.js';
 import { Lanes } from './lanes.js';
 import { copyHashing, hashFile, writeHashing } from './stage-file.js';
@@ -51,7 +51,7 @@ export function diskContentStore(
 const smallBytes = 256 * 1024;
 const readChunkBytes = 256 * 1024;
 const stagingLanes = 4;
-const largestGroup = 1024;
+const largestGroup = 2048;
 const sliceMs = 10;
 const abandonedAfterMs = 24 * 60 * 60 * 1000;
 
@@ -198,7 +198,7 @@ class DiskStore implements DiskContentStore {
 
   /** Whether a blob is there; if so its age begins anew, so that it is not collected. */
   private renew(digest: string): boolean {
-    if (!isDigest(digest)) return false;
+    if (!isDigest(digest) || !existsSync(this.pathOf(digest))) return false;
     try {
       const now = Date.now() / 1000;
       utimesSync(this.pathOf(digest), now, now);
@@ -246,8 +246,11 @@ class DiskStore implements DiskContentStore {
     for (const shard of shards) {
       if (await mkdir(shard, { recursive: true })) shards.add(this.blobsPath);
     }
-    await Promise.all(blobs.map((blob) => rename(blob.path, this.pathOf(blob.digest))));
-    await Promise.all([...shards].map(syncFile));
+    for (const { path, digest } of blobs) {
+      await this.pause();
+      renameSync(path, this.pathOf(digest));
+    }
+    await syncFiles([...shards]);
   }
 
   private async orRemove<T>(path: string, action: () => Promise<T>): Promise<T> {

@@ -16,11 +16,15 @@ export type SendBytes = (
 
 export interface TreeToPush {
   readonly site: string;
+  /** The staging server that brings it; absent: somebody by hand. */
+  readonly server?: string;
   readonly root: string;
   readonly manifest: Manifest;
 }
 
 export interface Pushed {
+  /** Lower-case hex, as all digests. */
+  readonly manifestDigest: string;
   readonly treeDigest: string;
   readonly files: number;
   readonly treeBytes: number;
@@ -37,13 +41,14 @@ const smallBytes = 1024 ** 2;
  * @param send rejects when the control plane refuses; a file that changed meanwhile is refused
  */
 export async function pushTree(
-  { site, root, manifest }: TreeToPush,
+  { site, server, root, manifest }: TreeToPush,
   send: SendBytes,
   onSent: (bytes: number) => void = () => {},
 ): Promise<Pushed> {
   const path = `/api/v1/sites/${encodeURIComponent(site)}/pushed`;
+  const query = server === undefined ? '' : `?server=${encodeURIComponent(server)}`;
   const encoded = encodeManifest(manifest);
-  const lacking = await send('POST', `${path}/lacking`, encoded, encoded.length);
+  const lacking = await send('POST', `${path}/lacking${query}`, encoded, encoded.length);
   const { digests } = lacking as { digests: readonly string[] };
   const wanted = new Set(digests);
   const files = new Map<string, FileEntry>();
@@ -61,11 +66,19 @@ export async function pushTree(
     onSent(file.sizeBytes);
   };
   await allOrFirstError([...files.values()].map((file) => lanes.run(() => upload(file))));
-  const kept = (await send('PUT', path, encoded, encoded.length)) as { treeDigest: string };
+  const kept = (await send('PUT', `${path}${query}`, encoded, encoded.length)) as Kept;
   const sentBytes = [...files.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  const { treeDigest } = kept;
-  return { treeDigest, files: fileCount, treeBytes, sentFiles: files.size, sentBytes };
+  return { ...kept, files: fileCount, treeBytes, sentFiles: files.size, sentBytes };
 }
+
+/** Brings what a tree is made of, without its content. @returns the manifest's digest */
+export async function pushManifest(manifest: Manifest, send: SendBytes): Promise<string> {
+  const encoded = encodeManifest(manifest);
+  const kept = await send('PUT', '/api/v1/manifests', encoded, encoded.length);
+  return (kept as Kept).manifestDigest;
+}
+
+type Kept = Pick<Pushed, 'manifestDigest' | 'treeDigest'>;
 
 /** Nothing goes on in the background after an error. */
 async function allOrFirstError(actions: readonly Promise<void>[]): Promise<void> {
