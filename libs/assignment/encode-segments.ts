@@ -31,7 +31,7 @@ export function encodeSegments(
   };
   async function* frames() {
     const segments = planSegments(base, wanted, isHuge ? hugeSizes : sizes);
-    for await (const { segment, frame } of orderedMap(segments, atOnce, encode)) {
+    for await (const { segment, frame } of orderedMap(segments, { atOnce }, encode)) {
       operations.push({
         copyOffset: BigInt(segment.base.offset),
         copyLength: BigInt(segment.base.length),

@@ -15,6 +15,8 @@ export interface EncodingPolicy {
   readonly capabilities: Pick<NativeCapabilities, 'zstd' | 'zstdPrefix'>;
   /** Larger files are patched in segments and sent in a stream, in bounded memory. */
   readonly largestInMemoryBytes: number;
+  /** False where agents cannot make files from differences; true unless told. */
+  readonly patchesFiles?: boolean;
   /** `default` unless told. */
   readonly level?: DeltaLevel;
 }
@@ -30,12 +32,23 @@ interface Levels {
   readonly littleContent: number;
   /** Whether programs are aligned byte by byte: a second or two for fifty megabytes. */
   readonly alignsPrograms: boolean;
+  /** Whether small differences share frames: they are looked for byte by byte. */
+  readonly sharesDifferences: boolean;
 }
 
 const levels: Record<DeltaLevel, Levels> = {
-  fast: { patch: 3, muchContent: 3, littleContent: 3, alignsPrograms: false },
-  default: { patch: 9, muchContent: 3, littleContent: 9, alignsPrograms: true },
-  small: { patch: 19, muchContent: 9, littleContent: 19, alignsPrograms: true },
+  fast: {
+    ...{ patch: 3, muchContent: 3, littleContent: 3 },
+    ...{ alignsPrograms: false, sharesDifferences: false },
+  },
+  default: {
+    ...{ patch: 9, muchContent: 3, littleContent: 9 },
+    ...{ alignsPrograms: true, sharesDifferences: true },
+  },
+  small: {
+    ...{ patch: 19, muchContent: 9, littleContent: 19 },
+    ...{ alignsPrograms: true, sharesDifferences: true },
+  },
 };
 
 export function levelsOf(policy: EncodingPolicy): Levels {

@@ -11,14 +11,14 @@ import { orderedMap } from './ordered-map.js';
 import { similarBases } from './similar-bases.js';
 import { SolidFrameWriter, type SolidPart } from './solid-frame-writer.js';
 
-/** Files encoded at a time: one per core of a small host. */
-const encodersAtOnce = 2;
-/** A larger file is encoded alone: with its base it takes several times its size in memory. */
-const aloneBytes = 16 * 1024 ** 2;
+/** Files encoded at a time: a few cores stay busy while results wait for a slow one. */
+const encodersAtOnce = 8;
+/** And so many bytes, of them and their bases: encoding takes several times that in memory. */
+const mostEncodedBytes = 12 * 1024 ** 2;
 /** Files up to this size share frames, and readers take them in one piece. */
 const solidFileBytes = 256 * 1024;
 /** More new content than this is compressed quickly. */
-const littleContentBytes = 48 * 1024 ** 2;
+const littleContentBytes = 24 * 1024 ** 2;
 
 interface Work {
   readonly store: ContentStore;
@@ -44,7 +44,8 @@ export async function contentCommands(
   data: DataFile,
 ): Promise<Command[]> {
   const fresh = freshFiles(difference);
-  const similar = await similarBases(difference, fresh, store, policy);
+  const patches = policy.patchesFiles ?? true;
+  const similar = patches ? await similarBases(difference, fresh, store, policy) : new Map();
   const work: Work = {
     store,
     policy,
@@ -52,7 +53,8 @@ export async function contentCommands(
     wholeLevel: wholeLevelFor(fresh, policy),
     slices: new Map(),
   };
-  const patched: NewContent[] = [...difference.changed];
+  const { changed } = difference;
+  const patched: NewContent[] = patches ? [...changed] : changed.map(({ wanted }) => ({ wanted }));
   const whole: FileEntry[] = [];
   for (const wanted of fresh) {
     const base = similar.get(wanted);
@@ -87,38 +89,33 @@ function firstOfEach(files: readonly FileEntry[]): FileEntry[] {
   return files.filter(({ digest }) => !digests.has(digest) && digests.add(digest));
 }
 
-/** Large files one by one, then the others; small differences share frames. */
+/** Large files first, one by one; small differences share frames. */
 async function encodeEach(files: readonly NewContent[], work: Work): Promise<Command[]> {
   const { store, policy, wholeLevel, data, slices } = work;
-  const isLarge = ({ wanted, base }: NewContent) =>
-    wanted.sizeBytes + (base?.sizeBytes ?? 0) > aloneBytes;
+  const weightOf = ({ wanted, base }: NewContent) => wanted.sizeBytes + (base?.sizeBytes ?? 0);
+  const isLarge = (file: NewContent) => weightOf(file) > mostEncodedBytes;
+  const limits = { atOnce: encodersAtOnce, mostWeight: mostEncodedBytes, weightOf };
   const result: Command[] = [];
   const encode = async (file: NewContent) => ({
     ...file,
     content: await encodeContent(store, policy, file.wanted, wholeLevel, file.base),
   });
-  const groups = [
-    { files: files.filter(isLarge), atOnce: 1 },
-    { files: files.filter((file) => !isLarge(file)), atOnce: encodersAtOnce },
-  ];
+  const inOrder = [...files.filter(isLarge), ...files.filter((file) => !isLarge(file))];
   const solid = new SolidFrameWriter<PatchOf>(data, levelsOf(policy).patch);
   const patch = ([{ base, wanted, form }, slice]: SolidPart<PatchOf>) => {
     result.push(commands.patchFile(base, wanted, form, slice));
   };
-  for (const group of groups) {
-    const encoded = orderedMap(group.files, group.atOnce, encode);
-    for await (const { wanted, base, content } of encoded) {
-      if (content.kind === 'difference' && base) {
-        const { bytes, encoding, operations = [] } = content;
-        const part = { base, wanted, form: { encoding, operations } };
-        for (const written of await solid.add(part, bytes)) patch(written);
-      } else if (content.kind === 'patch' && base) {
-        patch([{ base, wanted, form: content }, await data.append(content)]);
-      } else if (content.kind === 'whole') {
-        const slice = slices.get(wanted.digest) ?? (await data.append(content));
-        slices.set(wanted.digest, slice);
-        result.push(commands.putFile(wanted, slice));
-      }
+  for await (const { wanted, base, content } of orderedMap(inOrder, limits, encode)) {
+    if (content.kind === 'difference' && base) {
+      const { bytes, encoding, operations = [] } = content;
+      const part = { base, wanted, form: { encoding, operations } };
+      for (const written of await solid.add(part, bytes)) patch(written);
+    } else if (content.kind === 'patch' && base) {
+      patch([{ base, wanted, form: content }, await data.append(content)]);
+    } else if (content.kind === 'whole') {
+      const slice = slices.get(wanted.digest) ?? (await data.append(content));
+      slices.set(wanted.digest, slice);
+      result.push(commands.putFile(wanted, slice));
     }
   }
   for (const written of await solid.finish()) patch(written);

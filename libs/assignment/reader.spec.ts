@@ -58,7 +58,7 @@ const packed = () =>
 
 async function streamed(pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const all: Uint8Array[] = [];
-  for await (const piece of pieces) all.push(piece);
+  for await (const piece of pieces) all.push(piece.slice());
   return Buffer.concat(all);
 }
 

@@ -29,7 +29,7 @@ export interface AssignmentData {
    *   `too-large` beyond `maxBytes`
    */
   read(slice: DataSlice, maxBytes: number): Promise<Uint8Array>;
-  /** The same in pieces, in bounded memory. */
+  /** The same in pieces, in bounded memory; each is valid until the next is taken. */
   stream(slice: DataSlice, maxBytes: number): AsyncIterable<Uint8Array>;
   close(): Promise<void>;
 }

@@ -6,7 +6,12 @@ import type { TreeDifference } from '#libs/delta/tree-difference.js';
 import { contentOf } from './blob-bytes.js';
 import { type EncodingPolicy, isCompressedFormat } from './encoding-policy.js';
 
-/** Files of the base are read for this until there were so many bytes. */
+/**
+ * Files of the base are read for this until there were so many bytes: some, and a few for each of
+ * the new files, but no more than that.
+ */
+const someCandidateBytes = 8 * 1024 ** 2;
+const candidateShare = 2;
 const mostCandidateBytes = 256 * 1024 ** 2;
 const sliceMs = 20;
 
@@ -29,7 +34,7 @@ export async function similarBases(
   if (wanted.length === 0) return found;
   const pause = timeSlice(sliceMs);
   const similar = new SimilarFiles<FileEntry>();
-  let bytesLeft = mostCandidateBytes;
+  let bytesLeft = candidateBytesFor(wanted);
   const sketched = new Set<string>();
   for (const file of candidates(difference).filter(isWorth)) {
     if (sketched.has(file.digest) || file.sizeBytes > bytesLeft) continue;
@@ -46,6 +51,11 @@ export async function similarBases(
     await pause();
   }
   return found;
+}
+
+function candidateBytesFor(wanted: readonly FileEntry[]): number {
+  const wantedBytes = wanted.reduce((sum, file) => sum + file.sizeBytes, 0);
+  return Math.min(mostCandidateBytes, someCandidateBytes + candidateShare * wantedBytes);
 }
 
 function candidates({ deleted, renamed, changed }: TreeDifference): FileEntry[] {

@@ -7,7 +7,7 @@ import {
   differenceBytes,
 } from '#libs/delta/byte-difference.js';
 import type { PatchForm } from './commands.js';
-import { type EncodingPolicy, hasCompressor } from './encoding-policy.js';
+import { type EncodingPolicy, hasCompressor, levelsOf } from './encoding-policy.js';
 
 /** Larger files, or bases, have patches of their own. */
 export const smallDifferenceBytes = 256 * 1024;
@@ -39,7 +39,7 @@ export async function smallDifference(
   base: Uint8Array,
   wanted: Uint8Array,
 ): Promise<SmallDifference | undefined> {
-  if (!hasCompressor(policy)) return undefined;
+  if (!hasCompressor(policy) || !levelsOf(policy).sharesDifferences) return undefined;
   if (Math.max(base.length, wanted.length) > smallDifferenceBytes) return undefined;
   const mostSearches = fewSearches + wanted.length / searchShare;
   const operations = await cheapDifference(base, wanted, timeSlice(sliceMs), mostSearches);

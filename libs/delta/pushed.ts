@@ -4,8 +4,9 @@ import { compileFilter, type FilterRule } from './filter.js';
 /** In the place of a staging directory: content comes from staging servers. */
 export const pushedStaging = 'pushed:';
 
-/** The pin that keeps the tree which was pushed last. */
-export const pushedPin = (site: string) => `pushed/${site}`;
+/** The pin that keeps the tree which was pushed last, by hand or by a staging server. */
+export const pushedPin = (site: string, server = '') =>
+  server === '' ? `pushed/${site}` : `pushed/${site}/${server}`;
 
 /** What a scan of the tree with these rules would have found. */
 export function filterManifest(manifest: Manifest, rules: readonly FilterRule[]): Manifest {

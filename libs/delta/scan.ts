@@ -3,6 +3,8 @@ import type { FilterRule } from './filter.js';
 
 export interface ScanOptions {
   readonly rules: readonly FilterRule[];
+  /** Where in the site the tree is, e.g. `video/2026`, for rules on paths of the site. */
+  readonly place?: string;
   /** What an earlier scan of the same directory learned: saves reading what has not changed. */
   readonly previous?: ScanCache;
   /** How many large files are read at the same time; 4 unless told. */

@@ -4,9 +4,9 @@ export type Sketch = readonly number[];
 /** Smaller content says too little about itself. */
 export const smallestSketchedBytes = 2048;
 /** As many of its chunks as speak for a file. */
-const features = 64;
+const features = 256;
 /** Part of the features that similar files share at least. */
-const enoughShared = 0.04;
+const enoughShared = 0.015;
 const smallestChunkBytes = 64;
 /** What more files have in common, licences for example, tells nothing of them. */
 const mostPerFeature = 32;
@@ -25,19 +25,15 @@ const gear = Int32Array.from({ length: 256 }, (_, byte) => {
 /** The smallest hashes of a file's chunks: files that share content share some of them. */
 export function sketchOf(bytes: Uint8Array): Sketch {
   const hashes = new Set<number>();
-  let cut = 0;
   let hash = 0;
   let start = 0;
   for (let at = 0; at < bytes.length; at++) {
-    const byte = bytes[at] as number;
-    cut = ((cut << 1) + (gear[byte] as number)) | 0;
-    hash = (Math.imul(hash, multiplier) + byte) | 0;
-    if ((cut & cutMask) !== 0 || at - start < smallestChunkBytes) continue;
-    hashes.add(scrambled(hash));
-    hash = 0;
+    hash = ((hash << 1) + (gear[bytes[at] as number] as number)) | 0;
+    if ((hash & cutMask) !== 0 || at - start < smallestChunkBytes) continue;
+    hashes.add(chunkHash(hash, at - start));
     start = at + 1;
   }
-  if (start < bytes.length) hashes.add(scrambled(hash));
+  if (start < bytes.length) hashes.add(chunkHash(hash, bytes.length - start));
   return [...hashes].sort((a, b) => a - b).slice(0, features);
 }
 
@@ -72,7 +68,9 @@ export class SimilarFiles<F> {
   }
 }
 
-function scrambled(hash: number): number {
+/** A chunk by its last 32 bytes, which are what the rolling hash is of, and its length. */
+function chunkHash(rolling: number, length: number): number {
+  const hash = rolling ^ Math.imul(length, multiplier);
   const once = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   return (once ^ (once >>> 13)) >>> 0;
 }

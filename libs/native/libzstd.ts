@@ -138,17 +138,18 @@ async function* compressPieces(
   level: number,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const context = zstd.createCompressor();
+  const out = scratch(outputBytes);
   try {
     check(zstd, zstd.set(context, parameter.level, level));
     for await (const chunk of chunks) {
-      const step = new StreamStep(chunk);
+      const step = new StreamStep(chunk, out);
       while (!step.isConsumed) {
         const args = [...step.args(context), operation.continue];
         check(zstd, await call(zstd.compressStep, args, chunk.length));
         if (step.written > 0) yield step.output();
       }
     }
-    const end = new StreamStep(new Uint8Array(0));
+    const end = new StreamStep(new Uint8Array(0), out);
     for (let left = 1; left > 0; ) {
       left = check(zstd, zstd.compressStep(...end.args(context), operation.end));
       if (end.written > 0) yield end.output();
@@ -164,20 +165,21 @@ async function* decompressPieces(
   maxBytes: number,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const context = zstd.createDecompressor();
+  const out = scratch(outputBytes);
   let total = 0;
   /** What the decoder still wants; 0 at the end of a frame. */
   let wanted = 1;
   try {
     check(zstd, zstd.setDecoder(context, decoderWindowLogMax, streamWindowLog));
     for await (const chunk of chunks) {
-      const step = new StreamStep(chunk);
+      const step = new StreamStep(chunk, out);
       // A full output may leave more inside the decoder, unless the frame is over.
       while (!step.isConsumed || (step.isFull && wanted > 0)) {
         const result = await call(zstd.decompressStep, step.args(context), chunk.length);
         wanted = checkFrame(zstd, result, maxBytes);
         total += step.written;
         if (total > maxBytes) throw new OutputTooLarge(maxBytes);
-        if (step.written > 0) yield step.output();
+        if (step.written > 0) yield step.outputForNow();
       }
     }
     if (wanted > 0) throw new CorruptFrame('the zstd frame ends too early');
@@ -188,11 +190,14 @@ async function* decompressPieces(
 
 /** One chunk on its way through a stream: a step consumes some of it and fills the output anew. */
 class StreamStep {
-  private readonly out = scratch(outputBytes);
   private readonly writtenCell = new BigUint64Array(1);
   private readonly consumedCell = new BigUint64Array(1);
 
-  constructor(private readonly chunk: Uint8Array) {}
+  constructor(
+    private readonly chunk: Uint8Array,
+    /** Of the whole stream: fresh memory for each step costs more than the copies of it. */
+    private readonly out: Uint8Array,
+  ) {}
 
   get isConsumed(): boolean {
     return Number(this.consumedCell[0]) === this.chunk.length;
@@ -214,6 +219,11 @@ class StreamStep {
 
   output(): Uint8Array {
     return this.out.slice(0, this.written);
+  }
+
+  /** Valid until the next step. */
+  outputForNow(): Uint8Array {
+    return this.out.subarray(0, this.written);
   }
 }
 
@@ -264,6 +274,6 @@ async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefin
 
 async function join(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const all: Uint8Array[] = [];
-  for await (const piece of pieces) all.push(piece);
+  for await (const piece of pieces) all.push(piece.slice());
   return Buffer.concat(all);
 }

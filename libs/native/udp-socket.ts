@@ -5,6 +5,8 @@ export interface UdpSocketWishes {
   /** IPv4 address, a group's for a socket that hears one, and port; 0: any. */
   readonly address: string;
   readonly port: number;
+  /** Address of the interface by which the group at `address` is joined; without: it is not. */
+  readonly joinsBy?: string;
   /** Others may bind to the same address and port. */
   readonly shared: boolean;
   readonly receiveBufferBytes: number;
@@ -27,15 +29,20 @@ export interface UdpSocket {
   readonly fd: number;
   /** Reads what the kernel has joined. @returns bytes in `target`; negative: nothing there */
   receive(target: Uint8Array): number;
+  /** To whom the socket is connected. @returns whether the kernel has taken all of it just now */
+  send(bytes: Uint8Array): boolean;
   /** What waits to be read. Not after the socket was closed. */
   queue(): ReceiveQueue;
   /** @returns whether the kernel cuts what is sent from now on */
   setSegmentBytes(bytes: number): boolean;
+  /** Unless something else has adopted the descriptor. */
+  close(): void;
 }
 
 const socketLevel = 1;
+const ipLevel = 0;
 const udpLevel = 17;
-const option = { reuseAddress: 2, meminfo: 55, segment: 103, join: 104 };
+const option = { reuseAddress: 2, meminfo: 55, segment: 103, join: 104, addMembership: 35 };
 const buffers = { receive: { forced: 33, plain: 8 }, send: { forced: 32, plain: 7 } };
 const internet = 2;
 const datagrams = 2;
@@ -52,6 +59,7 @@ interface Calls {
   readonly setOption: NativeFunction;
   readonly getOption: NativeFunction;
   readonly receive: NativeFunction;
+  readonly send: NativeFunction;
 }
 
 /** `undefined`: not on this host (Linux and koffi are needed), or not all that is wished for. */
@@ -80,7 +88,14 @@ function configure(calls: Calls, fd: number, wishes: UdpSocketWishes): boolean {
   if (wishes.joinsReceived && !set(udpLevel, option.join, 1)) return false;
   if (wishes.segmentBytes && !set(udpLevel, option.segment, wishes.segmentBytes)) return false;
   const address = addressOf(wishes.address, wishes.port);
-  return calls.bind(fd, address, address.length) === 0;
+  return calls.bind(fd, address, address.length) === 0 && joined(calls, fd, wishes);
+}
+
+function joined(calls: Calls, fd: number, { address, joinsBy }: UdpSocketWishes): boolean {
+  if (joinsBy === undefined) return true;
+  // `struct ip_mreq`: the group, then the interface.
+  const request = Buffer.from([...address.split('.'), ...joinsBy.split('.')].map(Number));
+  return calls.setOption(fd, ipLevel, option.addMembership, request, request.length) === 0;
 }
 
 function socketOf(calls: Calls, fd: number): UdpSocket {
@@ -89,6 +104,7 @@ function socketOf(calls: Calls, fd: number): UdpSocket {
   return {
     fd,
     receive: (target) => Number(calls.receive(fd, target, target.length, doNotWait)),
+    send: (bytes) => Number(calls.send(fd, bytes, bytes.length, doNotWait)) === bytes.length,
     queue() {
       length.writeUInt32LE(numbers.length);
       const status = calls.getOption(fd, socketLevel, option.meminfo, numbers, length);
@@ -97,6 +113,7 @@ function socketOf(calls: Calls, fd: number): UdpSocket {
       const usedShare = number(meminfo.used) / Math.max(1, number(meminfo.limit));
       return { usedShare, drops: number(meminfo.drops) };
     },
+    close: () => void calls.close(fd),
     setSegmentBytes: (bytes) => setInt(calls, fd, udpLevel, option.segment, bytes),
   };
 }
@@ -133,6 +150,7 @@ function load(): Calls | undefined {
       close: library.func('int close(int)'),
       setOption: library.func('int setsockopt(int, int, int, void *, uint32_t)'),
       receive: library.func('int64_t recv(int, void *, size_t, int)'),
+      send: library.func('int64_t send(int, void *, size_t, int)'),
       getOption: library.func('int getsockopt(int, int, int, void *, void *)'),
     };
   } catch {

@@ -33,7 +33,7 @@ export interface ZstdCodec {
     chunks: AsyncIterable<Uint8Array>,
     level: number,
   ): AsyncGenerator<Uint8Array, void, undefined>;
-  /** @throws CorruptFrame, OutputTooLarge */
+  /** A piece is valid until the next is taken. @throws CorruptFrame, OutputTooLarge */
   decompressStream(
     chunks: AsyncIterable<Uint8Array>,
     maxBytes: number,

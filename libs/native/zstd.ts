@@ -58,7 +58,10 @@ export async function* compressStream(
   yield* codec().compressStream(chunks, level);
 }
 
-/** In bounded memory. @throws CorruptFrame, OutputTooLarge, NotSupportedHere */
+/**
+ * In bounded memory; a piece is valid until the next is taken.
+ * @throws CorruptFrame, OutputTooLarge, NotSupportedHere
+ */
 export async function* decompressStream(
   chunks: AsyncIterable<Uint8Array>,
   maxBytes: number,

@@ -61,10 +61,17 @@ async function compileBody(
 }
 
 function keyOf({ baseManifest, resultManifest, policy }: BodyRequest): string {
-  const { neverCompress, capabilities, largestInMemoryBytes, level = 'default' } = policy;
+  const {
+    neverCompress,
+    capabilities,
+    largestInMemoryBytes,
+    level = 'default',
+    patchesFiles,
+  } = policy;
   const { zstd, zstdPrefix } = capabilities;
   const settings = [neverCompress, zstd, zstdPrefix, largestInMemoryBytes, level];
-  const parts = JSON.stringify([format, baseManifest, resultManifest, ...settings]);
+  const whole = patchesFiles === false ? ['whole files'] : [];
+  const parts = JSON.stringify([format, baseManifest, resultManifest, ...settings, ...whole]);
   return createHash('sha256').update(parts).digest('hex');
 }
 

@@ -9,6 +9,7 @@ import {
   type ScanOptions,
   type ScanResult,
 } from '../scan.js';
+import { areWorthThreads, digestOnThreads } from './digest-threads.js';
 import { type DigestedFile, readDigest, smallBytes } from './read-digest.js';
 import { type FoundFile, resolveRoot, walk } from './walk.js';
 
@@ -24,7 +25,6 @@ export async function scanTree(path: string, options: ScanOptions): Promise<Scan
   const startedAtMs = Date.now();
   const root = resolveRoot(path);
   const pause = timeSlice(sliceMs);
-  const lanes = new Lanes(options.concurrency ?? defaultConcurrency);
   const entries: TreeEntry[] = [];
   const cache = new Map<string, CachedFile>();
   let filesRead = 0;
@@ -34,16 +34,15 @@ export async function scanTree(path: string, options: ScanOptions): Promise<Scan
     entries.push(entryOf(file, digest));
     if (isSettled(file.identity, startedAtMs)) cache.set(file.path, { ...file.identity, digest });
   };
-  const read = async (found: FoundFile) => {
-    const digested = await readDigest(root, found);
+  const taken = (digested: DigestedFile | undefined) => {
     if (!digested) return;
     filesRead++;
     bytesRead += digested.file.identity.sizeBytes;
     keep(digested);
   };
 
-  const large: FoundFile[] = [];
-  for (const entry of await walk(root, options.rules, pause)) {
+  const unknown: FoundFile[] = [];
+  for (const entry of await walk(root, options, pause)) {
     const turn = pause();
     if (turn) await turn;
     if (entry.type !== 'file') {
@@ -55,13 +54,37 @@ export async function scanTree(path: string, options: ScanOptions): Promise<Scan
       // It was settled when it was read.
       entries.push(entryOf(entry, known.digest));
       cache.set(entry.path, known);
-    } else if (entry.identity.sizeBytes > smallBytes) large.push(entry);
-    else await read(entry);
+    } else unknown.push(entry);
   }
-  await Promise.all(large.map((file) => lanes.run(() => read(file))));
+  if (areWorthThreads(unknown)) await digestOnThreads(root, unknown, pause, taken);
+  else await digestHere(root, unknown, { taken, pause, concurrency: options.concurrency });
   sortByPath(entries);
   requireUsableNames(root, entries);
   return { root, manifest: entries, cache, filesRead, bytesRead };
+}
+
+interface Reading {
+  taken(file: DigestedFile | undefined): void;
+  pause(): Promise<void> | undefined;
+  readonly concurrency: number | undefined;
+}
+
+/** Small files one after the other, large ones a few at a time. */
+async function digestHere(
+  root: string,
+  files: readonly FoundFile[],
+  { taken, pause, concurrency = defaultConcurrency }: Reading,
+): Promise<void> {
+  const large: FoundFile[] = [];
+  for (const file of files) {
+    const turn = pause();
+    if (turn) await turn;
+    if (file.identity.sizeBytes > smallBytes) large.push(file);
+    else taken(await readDigest(root, file));
+  }
+  const lanes = new Lanes(concurrency);
+  const read = async (file: FoundFile) => taken(await readDigest(root, file));
+  await Promise.all(large.map((file) => lanes.run(() => read(file))));
 }
 
 function entryOf(file: FoundFile, digest: string): FileEntry {

@@ -1,5 +1,5 @@
 import {
-  lstatSync,
+  constants,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -8,9 +8,16 @@ import {
   statSync,
 } from 'node:fs';
 import type { DirectoryEntry, SymlinkEntry } from '#libs/content-store/manifest.js';
+import {
+  type FileStatus,
+  fileStatus,
+  isDirectory,
+  isFile,
+  isSymbolicLink,
+} from '#libs/native/file-status.js';
 import { compileRules, type FilterRule, type Verdict } from '../filter.js';
 import { ignoreFileName, parseIgnoreFile } from '../ignore-file.js';
-import type { FileIdentity } from '../scan.js';
+import type { FileIdentity, ScanOptions } from '../scan.js';
 import {
   NameNotUtf8,
   PathTooLong,
@@ -60,11 +67,11 @@ interface Place {
  */
 export async function walk(
   root: string,
-  rules: readonly FilterRule[],
+  { rules, place: site }: Pick<ScanOptions, 'rules' | 'place'>,
   pause: () => Promise<void> | undefined,
 ): Promise<FoundEntry[]> {
   const found: FoundEntry[] = [];
-  const siteRules = compileRules(rules);
+  const siteRules = rulesAt(site, rules);
   const places: Place[] = [{ path: '', ignores: [] }];
   for (let place = places.pop(); place; place = places.pop()) {
     const names = namesIn(root, place.path);
@@ -86,6 +93,12 @@ export async function walk(
   return found;
 }
 
+/** The site's rules for paths below a place of the site. */
+function rulesAt(place: string | undefined, rules: readonly FilterRule[]): Verdict {
+  const verdict = compileRules(rules);
+  return place ? (path, isDirectory) => verdict(`${place}/${path}`, isDirectory) : verdict;
+}
+
 /** What the ignore file of a directory says; its patterns are tied to that directory. */
 function ignoreFileIn(root: string, directory: string): Verdict {
   const prefix = directory === '' ? '' : `${directory}/`;
@@ -104,9 +117,10 @@ function ignoreFileIn(root: string, directory: string): Verdict {
 /** The file at `path` as it is now; `undefined` when it is no file any more. */
 export function findFile(root: string, path: string): FoundFile | undefined {
   const stat = statOf(root, path);
-  return stat?.isFile() ? fileOf(path, stat) : undefined;
+  return stat && isFile(stat) ? fileOf(path, stat) : undefined;
 }
 
+/** Of an open file. */
 export function identityOf(stat: Stats): FileIdentity {
   return {
     device: stat.dev,
@@ -128,11 +142,11 @@ function findEntry(
   verdicts: readonly Verdict[],
 ): FoundEntry | undefined {
   const stat = statOf(root, path);
-  if (!stat || !isTaken(path, stat.isDirectory(), verdicts)) return undefined;
+  if (!stat || !isTaken(path, isDirectory(stat), verdicts)) return undefined;
   requirePathLength(root, path);
-  if (stat.isFile()) return fileOf(path, stat);
-  if (stat.isDirectory()) return { type: 'directory', path, mode: stat.mode & 0o777 };
-  if (stat.isSymbolicLink()) return linkAt(root, path);
+  if (isFile(stat)) return fileOf(path, stat);
+  if (isDirectory(stat)) return { type: 'directory', path, mode: stat.mode & 0o777 };
+  if (isSymbolicLink(stat)) return linkAt(root, path);
   throw new UnsupportedFileType(`${root}/${path}`, kindOf(stat));
 }
 
@@ -145,16 +159,18 @@ function isTaken(path: string, isDirectory: boolean, verdicts: readonly Verdict[
 }
 
 /** What vanished since its directory was read is not in the tree: no metadata. */
-function statOf(root: string, path: string): Stats | undefined {
+function statOf(root: string, path: string): FileStatus | undefined {
   try {
-    return lstatSync(`${root}/${path}`, { throwIfNoEntry: false });
+    return fileStatus(`${root}/${path}`);
   } catch (error) {
     throw failure(`${root}/${path}`, error);
   }
 }
 
-function fileOf(path: string, stat: Stats): FoundFile {
-  return { type: 'file', path, mode: stat.mode & 0o777, identity: identityOf(stat) };
+function fileOf(path: string, status: FileStatus): FoundFile {
+  const { device, inode, sizeBytes, mtimeMs, ctimeMs } = status;
+  const identity = { device, inode, sizeBytes, mtimeMs, ctimeMs };
+  return { type: 'file', path, mode: status.mode & 0o777, identity };
 }
 
 function linkAt(root: string, path: string): SymlinkEntry | undefined {
@@ -206,8 +222,10 @@ function failure(path: string, error: unknown): Error {
   return new UnreadableFile(path, error);
 }
 
-function kindOf(stat: Stats): string {
-  if (stat.isSocket()) return 'socket';
-  if (stat.isFIFO()) return 'pipe';
-  return 'device';
+function kindOf({ mode }: FileStatus): string {
+  const kinds: Record<number, string> = {
+    [constants.S_IFSOCK]: 'socket',
+    [constants.S_IFIFO]: 'pipe',
+  };
+  return kinds[mode & constants.S_IFMT] ?? 'device';
 }
