@@ -17,6 +17,8 @@ export interface DataChannel {
   onFrames(listener: (frames: DataFrames) => void): () => void;
   /** Resolves when the group is joined, or cannot be. */
   joined(): Promise<void>;
+  /** Hears now what has come so far, where the channel looks for frames only now and then. */
+  catchUp(): void;
   /** How full the receive buffer is, 0 to 1; 0 where that cannot be told. */
   backlogShare(): number;
   /** Of the key that senders use now; 0: content goes openly. */

@@ -56,6 +56,27 @@ describe('frames with a tag', () => {
     expect(checker.dropped.forged).toBe(1);
   });
 
+  test('that are read together with noise between them come out as one run', () => {
+    const [checker, tagger] = [member(), leader()];
+    const noise = [randomBytes(0), randomBytes(7), randomBytes(70), randomBytes(3_001)];
+    const trains = [trainOf(tagger, 0, 3), trainOf(tagger, 3, 1), trainOf(tagger, 4, 7)];
+    const waiting = [...noise, ...trains.flatMap((train) => [train, ...noise])];
+    const runs: DataFrames[] = [];
+    const receive = (room: Uint8Array) => {
+      const datagram = waiting.shift();
+      if (datagram) room.set(datagram);
+      return datagram?.length ?? -1;
+    };
+    const count = checker.openAll(receive, (run) => {
+      runs.push({ ...run, content: Buffer.from(run.content) });
+    });
+    expect(count).toBe(19);
+    expect(runs).toHaveLength(1);
+    expect(runs[0]).toMatchObject({ number: 40, count: 11 });
+    expect(content.equals(runs[0]?.content ?? new Uint8Array())).toBe(true);
+    expect(checker.dropped.malformed).toBe(12);
+  });
+
   test('repair frames are never joined', () => {
     const repairs = leader().train({ ...frames, count: 2, repair: 4 }, frameBytes, 0, 2);
     expect(taken(member(), Buffer.from(repairs))).toHaveLength(2);

@@ -6,7 +6,6 @@ import { frameHashKernel, hashStrideBytes } from './kernels/frame-hash.js';
 import type { Kernel } from './kernels/wasm-module.js';
 import { type FrameKeys, ringOf, shortHash } from './sealed-frame.js';
 import {
-  datagramBytes,
   magicAndType,
   maxFrameBytes,
   slotBytes,
@@ -31,6 +30,11 @@ export type DataDropReason = (typeof dropReasons)[number];
 const keptSenders = 4;
 /** Where datagrams lie in the kernel's memory; a multiple of the hash's stride. */
 const base = (keptSenders + 1) * strides(slotBytes);
+/** Datagrams that are read together: several, for what follows them costs less by the heap. */
+const roomEnd = base + 4 * 65_536;
+const mostAtOnce = 512;
+/** Where a frame's tag is put while it is checked: beyond all datagrams. */
+const scratch = roomEnd + 2 * hashStrideBytes;
 
 interface Sender {
   readonly epoch: number;
@@ -42,7 +46,6 @@ interface Sender {
 interface Loaded {
   readonly kernel: Kernel;
   readonly view: DataView;
-  readonly room: Buffer;
   readonly gatherer: FrameGatherer;
 }
 
@@ -72,56 +75,77 @@ export class FrameChecker {
    * at once as follow each other, in memory that is good until it returns.
    */
   open(datagram: Uint8Array, take: (frames: DataFrames) => void): void {
-    const { kernel } = this.loaded();
-    // Longer than a datagram can be: none of ours.
-    const length = Math.min(datagram.length, 65_536);
-    kernel.memory.set(length < datagram.length ? datagram.subarray(0, length) : datagram, base);
-    this.openRead(length, take);
+    this.openAll(
+      (room) => {
+        // Longer than a datagram can be: none of ours.
+        const length = Math.min(datagram.length, room.length);
+        room.set(length < datagram.length ? datagram.subarray(0, length) : datagram);
+        return length;
+      },
+      take,
+      1,
+    );
   }
 
-  /** Where a datagram may be read to, for `openRead`. */
-  room(): Buffer {
-    return this.loaded().room;
-  }
-
-  /** The same for a datagram of `length` bytes that lies in `room()`. */
-  openRead(length: number, take: (frames: DataFrames) => void): void {
-    const { view, gatherer } = this.loaded();
-    const end = base + length;
+  /**
+   * The same for datagrams that `receive` puts into `room`, until one has a negative length, there
+   * are `most` of them, or the memory is full.
+   * @returns how many
+   */
+  openAll(
+    receive: (room: Uint8Array) => number,
+    take: (frames: DataFrames) => void,
+    most = mostAtOnce,
+  ): number {
+    const { kernel, gatherer } = this.loaded();
+    const borders: number[] = [];
+    for (let at = base; at + 65_536 <= roomEnd && borders.length < 2 * most; ) {
+      const length = receive(kernel.memory.subarray(at, at + 65_536));
+      if (length < 0) break;
+      borders.push(at, at + length);
+      at = strides(at + length);
+    }
     if (this.last && !this.keys.find(this.last.epoch)) this.last = undefined;
     gatherer.begin(base, take);
-    for (let at = base; at < end; ) {
+    for (let border = 0; border < borders.length; border += 2) {
+      this.openFrames(borders[border] ?? 0, borders[border + 1] ?? 0, gatherer);
+    }
+    gatherer.flush();
+    return borders.length / 2;
+  }
+
+  /** The frames of one datagram, which ends at `end`. */
+  private openFrames(start: number, end: number, gatherer: FrameGatherer): void {
+    const { view } = this.loaded();
+    for (let at = start; at < end; ) {
       const frameLength = taggedHeaderBytes + view.getUint16(at + 38);
       // Only a last frame may leave a stride unfilled: what follows it in memory is zeroed.
       const isLast = at + frameLength === end;
       const isWhole = isLast || (at + frameLength < end && frameLength % hashStrideBytes === 0);
       if (!isWhole || frameLength <= taggedHeaderBytes || frameLength > maxFrameBytes) {
         this.dropped.malformed++;
-        break;
+        return;
       }
-      const reason = this.reasonToDrop(at, frameLength, end);
+      const reason = this.reasonToDrop(at, frameLength);
       if (reason) this.dropped[reason]++;
       else gatherer.add(at, frameLength);
       at += frameLength;
     }
-    gatherer.flush();
   }
 
-  private reasonToDrop(at: number, length: number, end: number): DataDropReason | undefined {
+  private reasonToDrop(at: number, length: number): DataDropReason | undefined {
     const { view } = this.loaded();
     const sequence = view.getUint16(at + 32) * 2 ** 32 + view.getUint32(at + 34);
-    const scratch = strides(end) + hashStrideBytes;
     if (this.last && this.isLastHead(at)) {
       return this.last.key.isSound(at, length, sequence, scratch) ? undefined : 'forged';
     }
-    return this.reasonToDropStranger(at, length, sequence, scratch);
+    return this.reasonToDropStranger(at, length, sequence);
   }
 
   private reasonToDropStranger(
     at: number,
     length: number,
     sequence: number,
-    scratch: number,
   ): DataDropReason | undefined {
     const { memory } = this.loaded().kernel;
     const kind = memory.readUInt32BE(at);
@@ -172,10 +196,9 @@ export class FrameChecker {
 
   private loaded(): Loaded {
     if (this.loadedOnce) return this.loadedOnce;
-    const kernel = frameHashKernel(base + datagramBytes + slotBytes);
+    const kernel = frameHashKernel(scratch + hashStrideBytes);
     const view = viewOf(kernel);
-    const room = kernel.memory.subarray(base, base + 65_536);
-    this.loadedOnce = { kernel, view, room, gatherer: new FrameGatherer(kernel.memory, view) };
+    this.loadedOnce = { kernel, view, gatherer: new FrameGatherer(kernel.memory, view) };
     return this.loadedOnce;
   }
 }

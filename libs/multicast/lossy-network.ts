@@ -101,6 +101,7 @@ export class LossyNetwork {
         return () => host.data.delete(listener);
       },
       joined: () => this.joined(host),
+      catchUp: () => undefined,
       backlogShare: () => 0,
       keyEpoch: () => 0,
       cipherFor: () => undefined,

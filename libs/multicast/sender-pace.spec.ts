@@ -53,7 +53,7 @@ function compete(link: Bottleneck, seconds: number, isShared: boolean) {
   let pace: Pace = newPace(limits, 0);
   let queued = 0;
   let [sent, lost] = [0, 0];
-  let [ours, theirs, least] = [0, 0, Number.POSITIVE_INFINITY];
+  let [ours, theirs, offered, least] = [0, 0, 0, Number.POSITIVE_INFINITY];
   for (let ms = 0; ms < seconds * 1_000; ms++) {
     const roundTrip = roundTripMs + queued / bytesPerMs;
     const tcpBytes = isShared ? reno.window / roundTrip : 0;
@@ -63,7 +63,8 @@ function compete(link: Bottleneck, seconds: number, isShared: boolean) {
     queued = Math.max(0, queued + arriving - dropped - bytesPerMs);
     const dropShare = dropped / arriving;
     const tcpSegments = Math.max(1, tcpBytes / segmentBytes);
-    const hasLost = dropShare > 0 && random() < 1 - (1 - dropShare) ** tcpSegments;
+    const arrives = (1 - dropShare) * (1 - ambientLoss);
+    const hasLost = arrives < 1 && random() < 1 - arrives ** tcpSegments;
     reno.passed(1, roundTrip, tcpBytes * (1 - dropShare), hasLost);
     const got = ourBytes * (1 - dropShare) * (1 - ambientLoss);
     sent += ourBytes / frameBytes;
@@ -75,11 +76,13 @@ function compete(link: Bottleneck, seconds: number, isShared: boolean) {
     }
     if (ms < seconds * 500) continue;
     ours += got;
+    offered += ourBytes;
     theirs += tcpBytes * (1 - dropShare);
     least = Math.min(least, pace.rateBytesPerS / 1_000);
   }
   const capacity = bytesPerMs * seconds * 500;
-  return { ours: ours / capacity, theirs: theirs / capacity, least: least / bytesPerMs };
+  const shares = { ours: ours / capacity, theirs: theirs / capacity, offered: offered / capacity };
+  return { ...shares, least: least / bytesPerMs };
 }
 
 describe('the pace beside a TCP flow', () => {
@@ -98,9 +101,69 @@ describe('the pace beside a TCP flow', () => {
       expect(ours + theirs).toBeGreaterThan(0.9);
     },
   );
+
+  test.each([
+    [1_250, 10, 5, 0],
+    [1_250, 10, 50, 0],
+    [1_250, 40, 50, 0.001],
+    [12_500, 0.3, 5, 0.001],
+    [12_500, 1, 5, 0.01],
+    [12_500, 10, 5, 0],
+    [12_500, 10, 50, 0],
+    [12_500, 40, 50, 0],
+    [125_000, 0.3, 50, 0],
+    [125_000, 1, 50, 0],
+    [125_000, 10, 5, 0],
+    [125_000, 10, 50, 0],
+  ])(
+    'on a slow, long or lossy way (%d bytes/ms, %d ms, %d ms of queue, %d lost) is about half',
+    (bytesPerMs, roundTripMs, queueMs, ambientLoss) => {
+      const link = { bytesPerMs, roundTripMs, queueMs, ambientLoss };
+      const { ours, least } = compete(link, 120, true);
+      expect(ours).toBeLessThanOrEqual(0.55);
+      expect(least).toBeGreaterThan(0.01);
+    },
+  );
+
+  test.each([
+    [12_500, 0.3, 50, 0.05],
+    [12_500, 40, 5, 0],
+    [125_000, 1, 50, 0.001],
+    [125_000, 40, 50, 0],
+  ])(
+    'leaves it a part at its worst (%d bytes/ms, %d ms, %d ms of queue, %d lost)',
+    (bytesPerMs, roundTripMs, queueMs, ambientLoss) => {
+      const { ours, theirs } = compete(
+        { bytesPerMs, roundTripMs, queueMs, ambientLoss },
+        120,
+        true,
+      );
+      expect(ours).toBeLessThanOrEqual(0.85);
+      expect(theirs).toBeGreaterThan(0.05);
+    },
+  );
 });
 
 describe('the pace alone', () => {
+  test.each([1_250, 12_500, 125_000])(
+    'does not take an overloaded link of %d bytes/ms for a bad cable',
+    (bytesPerMs) => {
+      const link = { bytesPerMs, roundTripMs: 0.3, queueMs: 5 };
+      const { offered, ours } = compete(link, 60, false);
+      expect(ours).toBeGreaterThan(0.6);
+      expect(offered).toBeLessThan(1.02);
+    },
+  );
+
+  test('does not take what a small overshoot goes on to lose for a bad cable', () => {
+    const limits = { rateBytesPerS: 100e6, maxRateBytesPerS: 1.2e9, burstBytes: 1e6 };
+    const overshot = lossReported(newPace(limits, 0), 100, 1_000, 0);
+    expect(overshot.rateBytesPerS).toBeCloseTo(85.5e6);
+    const cut = lossReported(overshot, 60, 1_000, 300);
+    expect(cut.rateBytesPerS).toBeLessThan(50e6);
+    expect(cut.ambientLossShare).toBe(0);
+  });
+
   test('keeps to what a link carries', () => {
     const link = { bytesPerMs: 125_000, roundTripMs: 1, queueMs: 20 };
     expect(compete(link, 60, false).ours).toBeGreaterThan(0.6);

@@ -1,7 +1,8 @@
 /*
  * The rate algorithm: AIMD on the worst member's loss (additive increase, multiplicative decrease,
- * as TCP and PGMCC), with slow start, a decrease to the rate that got through (as BBR) and not to
- * half, and an allowance for loss that does not depend on the rate, as bad cables have it.
+ * as TCP and PGMCC), with slow start, a decrease to the rate that got through (as BBR) when that is
+ * less than half, a ceiling while others use the link, and an allowance for loss that does not
+ * depend on the rate, as bad cables have it.
  */
 
 import { backlogEveryMs } from './timing.js';
@@ -28,6 +29,10 @@ export interface Pace extends PaceLimits {
   readonly lossShareAtCut: number;
   /** Bytes per second. */
   readonly rateBeforeCut: number;
+  /** The most that has got through when something was lost, in bytes per second; 0: not known. */
+  readonly capacityBytesPerS: number;
+  /** Until then somebody else is taken to use the link as well. */
+  readonly sharedUntilMs: number;
   readonly cutMs: number;
   readonly changedMs: number;
   /** Bytes that have left since the last change: a busy host may not keep up with its rate. */
@@ -45,10 +50,17 @@ const cutEveryMs = 250;
 const drainFactor = 0.95;
 /** A cut that leaves this much of the loss until then was not to the point. */
 const unmovedShare = 0.5;
+/** A full link carries as much at the slower rate; where less gets through it was not full. */
+const lessShare = 0.75;
 const judgeWithinMs = 400;
 /** More than this no cable loses that is worth sending over. */
 const maxAmbientShare = 0.35;
 const cutFactor = 0.5;
+/** Loss at less than this share of what the link carries: the rest is somebody else's. */
+const aloneShare = 0.97;
+/** Of the link, while it is shared; for so long after the last sign of it. */
+const fairShare = 0.4;
+const sharedForMs = 10_000;
 /** How fast the ambient share follows what is reported, and is forgotten when nothing is. */
 const ambientFollows = 0.2;
 const ambientKept = 0.98;
@@ -76,6 +88,8 @@ export function newPace(limits: PaceLimits, nowMs: number): Pace {
     situation: 'slow-start',
     stepBytesPerS: rateBytesPerS * stepShare,
     rateBeforeCut: rateBytesPerS,
+    capacityBytesPerS: 0,
+    sharedUntilMs: nowMs,
     ambientLossShare: 0,
     judgedLossShare: 0,
     lossShareAtCut: 1,
@@ -129,7 +143,7 @@ export function recovered(pace: Pace, nowMs: number): Pace {
   if (nowMs - pace.changedMs < raiseEveryMs) return pace;
   // More than leaves anyway would be no rate.
   const isKept = leftShare(pace, nowMs) > keptShare;
-  const next = isKept ? Math.min(pace.maxRateBytesPerS, raised(pace)) : pace.rateBytesPerS;
+  const next = isKept ? Math.min(ceiling(pace, nowMs), raised(pace)) : pace.rateBytesPerS;
   const ambientLossShare = pace.ambientLossShare * ambientKept;
   return { ...pace, ambientLossShare, rateBytesPerS: next, changedMs: nowMs, leftBytes: 0 };
 }
@@ -150,6 +164,12 @@ function raised(pace: Pace): number {
   return rateBytesPerS + stepBytesPerS;
 }
 
+function ceiling(pace: Pace, nowMs: number): number {
+  const { maxRateBytesPerS, capacityBytesPerS, rateBytesPerS, sharedUntilMs } = pace;
+  if (nowMs >= sharedUntilMs) return maxRateBytesPerS;
+  return Math.max(rateBytesPerS, capacityBytesPerS * fairShare);
+}
+
 /** What has left of what the rate allowed. */
 function leftShare(pace: Pace, nowMs: number): number {
   const allowedBytes = (pace.rateBytesPerS * (nowMs - pace.changedMs)) / 1000;
@@ -161,7 +181,9 @@ function afterLoss(pace: Pace, lostFrames: number, expectedFrames: number, nowMs
   const sinceCutMs = nowMs - pace.cutMs;
   if (sinceCutMs < cutEveryMs || expectedFrames === 0) return pace;
   const lossShare = lostFrames / expectedFrames;
-  const isUnmoved = lossShare > pace.lossShareAtCut * unmovedShare;
+  const throughAtCut = pace.rateBeforeCut * (1 - pace.lossShareAtCut);
+  const isLess = pace.rateBytesPerS * (1 - lossShare) < throughAtCut * lessShare;
+  const isUnmoved = isLess && lossShare > pace.lossShareAtCut * unmovedShare;
   if (sinceCutMs < judgeWithinMs && isUnmoved && lossShare < maxAmbientShare) {
     // The slower rate lost as much: it was not the rate, which is as before.
     const rateBytesPerS = Math.max(pace.rateBytesPerS, pace.rateBeforeCut);
@@ -176,17 +198,28 @@ function afterLoss(pace: Pace, lostFrames: number, expectedFrames: number, nowMs
   return { ...pace, ambientLossShare };
 }
 
-/** Overshot at the start: to what got through. Later: to half, as TCP, for it may be TCP's turn. */
+/**
+ * Overshot: to what got through. Later: to half, as TCP, for it may be TCP's turn; and when that
+ * was less than the link carries, somebody uses the rest: to no more than a fair share for a while.
+ */
 function cut(pace: Pace, lossShare: number, nowMs: number): Pace {
   const isOvershoot = pace.situation === 'slow-start';
-  const factor = isOvershoot ? (1 - lossShare) * drainFactor : cutFactor;
+  const throughBytesPerS = pace.rateBytesPerS * leftShare(pace, nowMs) * (1 - lossShare);
+  // While the rate doubles, a report is on a rate that was lower.
+  const learntBytesPerS = isOvershoot ? 0 : throughBytesPerS;
+  const capacityBytesPerS = Math.max(pace.capacityBytesPerS, learntBytesPerS);
+  const isShared = !isOvershoot && pace.rateBytesPerS < capacityBytesPerS * aloneShare;
+  const factor = Math.min(isOvershoot ? 1 : cutFactor, (1 - lossShare) * drainFactor);
+  const cutTo = pace.rateBytesPerS * factor;
   return {
     ...pace,
     situation: 'steady',
-    rateBytesPerS: Math.max(minRateBytesPerS, pace.rateBytesPerS * factor),
+    rateBytesPerS: Math.max(minRateBytesPerS, cutTo),
     rateBeforeCut: pace.rateBytesPerS,
     stepBytesPerS: pace.rateBytesPerS * stepShare,
     lossShareAtCut: lossShare,
+    capacityBytesPerS,
+    sharedUntilMs: isShared ? nowMs + sharedForMs : pace.sharedUntilMs,
     cutMs: nowMs,
     changedMs: nowMs,
     leftBytes: 0,

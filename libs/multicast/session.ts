@@ -61,6 +61,8 @@ export interface SessionSubject {
   readonly headBytes: number;
   /** Where members can pull the container over HTTP. */
   readonly unicastUrl: string;
+  /** W3C trace context of what the session is part of. */
+  readonly traceparent?: string;
 }
 
 /** Decides whether an announced container is wanted. */

@@ -38,9 +38,6 @@ export function viewOf({ memory }: Kernel): DataView {
   return new DataView(memory.buffer, memory.byteOffset, memory.length);
 }
 
-/** A datagram, what the hash reads beyond it, and room for the tag to compare. */
-export const datagramBytes = 65_536 + 2 * hashStrideBytes;
-
 const cipher = aesCtr();
 
 /** The keys of one sender's boot, and the pads in use: in a slot of the kernel's memory. */

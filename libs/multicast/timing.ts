@@ -15,7 +15,7 @@ export const joiningMs = 250;
 export const smallSegment = 8;
 const spreadPerMemberMs = 2;
 const maxSpreadMs = 1_000;
-const firstWindowMs = 40;
+const firstWindowMs = 100;
 const windowGrowth = 1.5;
 const maxWindowMs = 500;
 /** How often a running pass is announced again. */

@@ -87,3 +87,34 @@ test('there is no room while the sink is behind', async () => {
   await Promise.all(puts);
   expect(buffer.hasRoom).toBe(true);
 });
+
+test('a unit that leaves memory while a batch is read is read all the same', async () => {
+  const sink = memorySink();
+  let answer: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  const slow: SessionSink = {
+    ...sink,
+    readAt: async (offset, length) => gate.then(() => sink.readAt(offset, length)),
+  };
+  const buffer = new UnitBuffer(geometry, slow, undefined, blockBytes);
+  const put = async (unit: number) => {
+    await Promise.all([buffer.put(half(unit, 0)), buffer.put(half(unit, 1))]);
+  };
+  await put(1);
+  expect(await buffer.verify(1)).toBe(true);
+  await put(2);
+  const { offset } = unitRange(geometry, 1);
+  const reading = buffer.read(
+    { offset, length: 2 * blockBytes },
+    (unit) => unit === 1,
+    () => undefined,
+    (bytes) => container.subarray(offset, offset + 2 * blockBytes).equals(bytes),
+  );
+  await Promise.resolve();
+  const spilling = put(3);
+  answer();
+  expect(await reading).toBe(true);
+  await spilling;
+});

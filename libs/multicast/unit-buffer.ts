@@ -6,17 +6,22 @@ import type { Piece } from './units.js';
 /** Memory that one session may use for units that are not verified and written yet. */
 export const unitBufferBytes = 32 * 2 ** 20;
 
+/** Buffers that are used again: as many as a few batches take. */
+const keptBuffers = 32;
+
 /**
  * Gathers units in memory, so that most are verified before they touch the disk and are written in
- * one piece. When memory runs short, unfinished units go to the sink and are completed there.
+ * one piece. When memory runs short, unfinished units go to the sink and are completed there. What
+ * is kept is plain; what is put and read is as it goes over the network.
  */
 export class UnitBuffer {
   private readonly gathered = new Map<number, Uint8Array>();
-  /** Whole units on their way to the sink. */
+  /** Units on their way to the sink. */
   private readonly leaving = new Map<number, Uint8Array>();
   private readonly spilled = new Set<number>();
   private readonly spare: Uint8Array[] = [];
   private work: Promise<void> = Promise.resolve();
+  private waiting = 0;
   private usedBytes = 0;
 
   constructor(
@@ -34,33 +39,29 @@ export class UnitBuffer {
   /** Takes the bytes over at once. @returns a failure of the sink, if one can come of this */
   put({ unit, offset, bytes }: Piece): Promise<void> | undefined {
     if (this.spilled.has(unit)) {
-      const copy = Uint8Array.from(bytes);
+      const copy = new Uint8Array(bytes.length);
+      this.copy(offset, bytes, copy);
       return this.charged(copy.length, () => this.sink.writeAt(offset, copy));
     }
     const buffer = this.gathered.get(unit) ?? this.allocate(unit);
-    buffer.set(bytes, offset - unitRange(this.geometry, unit).offset);
+    const at = offset - unitRange(this.geometry, unit).offset;
+    this.copy(offset, bytes, buffer.subarray(at, at + bytes.length));
     return this.usedBytes > this.budgetBytes ? this.spillOldest() : undefined;
   }
 
-  /** Has the sink verify a whole unit, and keep it when it is sound. */
-  verify(unit: number): Promise<boolean> {
-    const range = unitRange(this.geometry, unit);
+  /**
+   * Has the sink verify a whole unit, and keep it when it is sound: at once when nothing waits for
+   * the sink and it has its answer at once, for then the unit is still in the CPU's cache.
+   */
+  verify(unit: number): boolean | Promise<boolean> {
     const buffer = this.gathered.get(unit);
-    if (buffer) this.leaving.set(unit, buffer);
     this.gathered.delete(unit);
-    return this.queued(async () => {
-      const hidden = buffer ?? (await this.sink.readAt(range.offset, range.length));
-      // In place: whoever reads the unit meanwhile waits in the queue.
-      const bytes = this.cipher?.apply(range.offset, hidden, buffer) ?? hidden;
-      const isSound = await (unit === 0
-        ? this.sink.verifyHead(bytes)
-        : this.sink.verifyBlock(unit - 1, bytes));
-      if (isSound && (buffer || this.cipher)) await this.sink.writeAt(range.offset, bytes);
-      this.leaving.delete(unit);
-      if (buffer) this.release(buffer);
-      this.spilled.delete(unit);
-      return isSound;
-    });
+    if (!buffer) return this.queued(() => this.verifySpilled(unit));
+    if (this.waiting > 0) return this.leave(unit, buffer, () => this.keep(unit, buffer));
+    const kept = this.keep(unit, buffer);
+    if (typeof kept !== 'boolean') return this.leave(unit, buffer, () => kept);
+    this.release(buffer);
+    return kept;
   }
 
   /**
@@ -83,12 +84,11 @@ export class UnitBuffer {
         const from = Math.max(offset, range.offset);
         const end = Math.min(offset + length, range.offset + range.length);
         const held = this.gathered.get(unit) ?? this.leaving.get(unit);
-        let part = held?.subarray(from - offset, end - offset);
-        if (isSound(unit)) {
-          const plain = await this.sink.readAt(from, end - from);
-          part = this.cipher?.apply(from, plain) ?? plain;
-        } else if (this.spilled.has(unit)) part = await this.sink.readAt(from, end - from);
-        if (part) bytes.set(part, from - range.offset);
+        const isInSink = isSound(unit) || (!held && this.spilled.has(unit));
+        const part = isInSink
+          ? await this.sink.readAt(from, end - from)
+          : held?.subarray(from - offset, end - offset);
+        if (part) this.copy(from, part, bytes.subarray(from - range.offset, end - range.offset));
       }
       return use(bytes, seen);
     });
@@ -97,6 +97,50 @@ export class UnitBuffer {
   /** Resolves when everything asked for so far has been done. */
   settled(): Promise<void> {
     return this.work;
+  }
+
+  /** Hides what is plain, and the other way round. */
+  private copy(offset: number, from: Uint8Array, to: Uint8Array): void {
+    if (this.cipher) this.cipher.apply(offset, from, to);
+    else to.set(from);
+  }
+
+  private leave(
+    unit: number,
+    buffer: Uint8Array,
+    keep: () => boolean | Promise<boolean>,
+  ): Promise<boolean> {
+    this.leaving.set(unit, buffer);
+    return this.queued(async () => {
+      const isSound = await keep();
+      this.leaving.delete(unit);
+      this.release(buffer);
+      return isSound;
+    });
+  }
+
+  private keep(unit: number, bytes: Uint8Array): boolean | Promise<boolean> {
+    const verdict = this.verdict(unit, bytes);
+    if (typeof verdict !== 'boolean')
+      return verdict.then((sound) => this.store(unit, bytes, sound));
+    return this.store(unit, bytes, verdict);
+  }
+
+  private verdict(unit: number, bytes: Uint8Array): boolean | Promise<boolean> {
+    return unit === 0 ? this.sink.verifyHead(bytes) : this.sink.verifyBlock(unit - 1, bytes);
+  }
+
+  private store(unit: number, bytes: Uint8Array, isSound: boolean): boolean | Promise<boolean> {
+    const { offset } = unitRange(this.geometry, unit);
+    const written = isSound ? this.sink.writeAt(offset, bytes) : undefined;
+    return written ? written.then(() => isSound) : isSound;
+  }
+
+  private async verifySpilled(unit: number): Promise<boolean> {
+    const { offset, length } = unitRange(this.geometry, unit);
+    const isSound = await this.verdict(unit, await this.sink.readAt(offset, length));
+    this.spilled.delete(unit);
+    return isSound;
   }
 
   private allocate(unit: number): Uint8Array {
@@ -109,7 +153,7 @@ export class UnitBuffer {
 
   private release(buffer: Uint8Array): void {
     this.usedBytes -= buffer.length;
-    if (buffer.length === blockBytes && this.spare.length < 16) this.spare.push(buffer);
+    if (buffer.length === blockBytes && this.spare.length < keptBuffers) this.spare.push(buffer);
   }
 
   private async spillOldest(): Promise<void> {
@@ -118,8 +162,11 @@ export class UnitBuffer {
     const [unit, buffer] = oldest;
     this.gathered.delete(unit);
     this.spilled.add(unit);
+    // What is being read meanwhile finds it here, for it is in the sink only then.
+    this.leaving.set(unit, buffer);
     await this.queued(async () => {
       await this.sink.writeAt(unitRange(this.geometry, unit).offset, buffer);
+      this.leaving.delete(unit);
       this.release(buffer);
     });
   }
@@ -134,11 +181,10 @@ export class UnitBuffer {
 
   /** One thing after the other: a unit is written before it is read back. */
   private queued<T>(task: () => Promise<T>): Promise<T> {
+    this.waiting++;
     const result = this.work.then(task);
-    this.work = result.then(
-      () => undefined,
-      () => undefined,
-    );
+    const over = () => void this.waiting--;
+    this.work = result.then(over, over);
     return result;
   }
 }

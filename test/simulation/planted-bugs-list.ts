@@ -269,6 +269,20 @@ export const plantedBugs: readonly PlantedBug[] = [
     tests: ['dist/libs/multicast/frame-checker.spec'],
   },
   {
+    name: 'a unit on its way to the disk is read from there already',
+    file: 'libs/multicast/unit-buffer.js',
+    from: 'isSound(unit) || (!held && this.spilled.has(unit))',
+    to: 'isSound(unit) || this.spilled.has(unit)',
+    tests: ['dist/libs/multicast/unit-buffer.spec'],
+  },
+  {
+    name: 'an overloaded link is taken for a bad cable',
+    file: 'libs/multicast/sender-pace.js',
+    from: 'const lessShare = 0.75;',
+    to: 'const lessShare = 10;',
+    tests: ['dist/libs/multicast/sender-pace.spec'],
+  },
+  {
     name: 'the pace does not halve for TCP',
     file: 'libs/multicast/sender-pace.js',
     from: 'const cutFactor = 0.5;',

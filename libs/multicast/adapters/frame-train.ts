@@ -41,6 +41,8 @@ export class FrameTrain {
   }
 
   private leave(train: Buffer): void {
+    // Where the kernel has room, a train leaves from where it was made.
+    if (this.underWay === 0 && this.cuts && this.fast.native?.send(train)) return;
     const bytes = this.spare.pop() ?? Buffer.allocUnsafeSlow(this.limit * this.datagramBytes);
     bytes.set(train);
     const datagrams = bytes.subarray(0, train.length);

@@ -86,6 +86,7 @@ export class ReceivingSession {
     if (isOther && !announcement.participants.includes(this.options.node)) return;
     this.announcement = announcement;
     this.leader = leader;
+    if (announcement.passEnded) this.data?.catchUp();
     if (this.hasFailed && announcement.passEnded) this.askForUnicast();
     else this.step({ type: 'announced', ...announcement });
     this.sayListening();
@@ -178,7 +179,13 @@ export class ReceivingSession {
     this.timer();
     if (wakeAtMs === undefined) return;
     const delayMs = Math.max(0, wakeAtMs - clock.nowMs());
-    this.timer = clock.schedule(delayMs, () => this.step({ type: 'tick' }));
+    this.timer = clock.schedule(delayMs, () => this.tick());
+  }
+
+  /** Before anything is told to be missing, it is looked for. */
+  private tick(): void {
+    this.data?.catchUp();
+    this.step({ type: 'tick' });
   }
 
   private perform(effect: ReceiverEffect): void {
@@ -192,7 +199,7 @@ export class ReceivingSession {
         this.guarded(this.mend(open, effect.batch));
         break;
       case 'verify':
-        this.guarded(this.verify(open, effect.unit));
+        this.verify(open, effect.unit);
         break;
       case 'report':
         this.report(effect);
@@ -209,9 +216,15 @@ export class ReceivingSession {
     }
   }
 
-  private async verify(open: Open, unit: number): Promise<void> {
-    const isSound = await open.buffer.verify(unit);
-    this.step({ type: 'verified', unit, isSound });
+  private verify({ buffer }: Open, unit: number): void {
+    try {
+      const verdict = buffer.verify(unit);
+      const judged = (isSound: boolean) => this.step({ type: 'verified', unit, isSound });
+      if (typeof verdict === 'boolean') judged(verdict);
+      else this.guarded(verdict.then(judged));
+    } catch {
+      this.step({ type: 'stop', reason: 'failed' });
+    }
   }
 
   private async mend({ state: { geometry, units, repair }, buffer }: Open, batch: number) {

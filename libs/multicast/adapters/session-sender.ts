@@ -68,6 +68,9 @@ export async function sendSession(options: SendSessionOptions): Promise<SessionO
   }
 }
 
+/** What is read, hidden and sent in one go. */
+const pieceBytes = 256 * 1024;
+
 type RepairItem = Extract<PassItem, { type: 'repair' }>;
 
 class SendingSession {
@@ -157,6 +160,7 @@ class SendingSession {
       dataAddress: this.isInline ? '' : data.address,
       dataPort: this.isInline ? 0 : data.port,
       unicastUrl: subject.unicastUrl,
+      traceparent: subject.traceparent ?? '',
       keyEpoch: this.keyEpoch,
       pass: effect.pass,
       passEnded: effect.passEnded,
@@ -180,12 +184,18 @@ class SendingSession {
     await this.sender.flushed();
   }
 
+  /** Piece by piece, each while it is in the CPU's cache. */
   private async sendFrames(pass: number, run: FrameRun): Promise<void> {
-    const content = await this.hidden(rangeOfRun(this.geometry, run));
-    this.sender.send(
-      { session: this.session, number: run.first, count: run.count, pass, repair: 0, content },
-      this.geometry.frameBytes,
-    );
+    const { frameBytes } = this.geometry;
+    const pieceFrames = Math.ceil(pieceBytes / frameBytes);
+    for (let done = 0; done < run.count; done += pieceFrames) {
+      const number = run.first + done;
+      const count = Math.min(pieceFrames, run.count - done);
+      const content = await this.hidden(rangeOfRun(this.geometry, { first: number, count }));
+      const about = { session: this.session, number, count, pass, repair: 0 };
+      this.sender.send({ ...about, content }, frameBytes);
+      await this.sender.flushed();
+    }
   }
 
   private async sendRepair(pass: number, item: RepairItem): Promise<void> {

@@ -1,20 +1,13 @@
 import { once } from 'node:events';
-import type { UdpSocket } from '#libs/native/udp-socket.js';
 import { ContentCipher } from '../content-cipher.js';
-import type { DataFrames } from '../data-frame.js';
 import type { DataChannel, DataSender } from '../data-port.js';
-import { type DataDropReason, FrameChecker } from '../frame-checker.js';
+import type { DataDropReason } from '../frame-checker.js';
 import { FrameTagger } from '../frame-tagger.js';
 import { type FrameKeys, ringOf } from '../sealed-frame.js';
 import { maxContentBytes, taggedHeaderBytes } from '../tagged-frame.js';
 import { FrameTrain } from './frame-train.js';
-import {
-  type FastSocket,
-  type GroupEndpoint,
-  mtuOf,
-  openFastGroupSocket,
-  openFastInterfaceSocket,
-} from './udp-sockets.js';
+import { GroupListener } from './group-listener.js';
+import { type GroupEndpoint, mtuOf, openFastInterfaceSocket } from './udp-sockets.js';
 
 /** The data group, and who takes part in it. */
 export interface DataChannelOptions extends GroupEndpoint {
@@ -33,10 +26,6 @@ export interface UdpDataChannel extends DataChannel {
 const ipAndUdpHeaderBytes = 28;
 /** Frames fill whole pieces of the hash, so that they can be checked where they lie. */
 const frameStepBytes = 32;
-/** The group is left when nobody has listened for so long: joining costs the network something. */
-const lingerMs = 10_000;
-/** Then timers and the other sockets get their turn. */
-const readsPerTurn = 32;
 const rates = {
   loopback: { rateBytesPerS: 160_000_000, maxRateBytesPerS: 1_200_000_000 },
   network: { rateBytesPerS: 150_000_000, maxRateBytesPerS: 1_200_000_000 },
@@ -65,77 +54,9 @@ export function udpDataChannel(options: DataChannelOptions): UdpDataChannel {
     openSender: () => openSender(options, frameBytes),
     onFrames: (listener) => listening.add(listener),
     joined: () => listening.joined(),
+    catchUp: () => listening.drain(),
     backlogShare: () => listening.backlogShare(),
     close: () => listening.close(),
-  };
-}
-
-/** Hears the group while there are listeners, and a while longer. */
-class GroupListener {
-  readonly checker: FrameChecker;
-  private readonly listeners = new Set<(frames: DataFrames) => void>();
-  private opening?: Promise<FastSocket | undefined>;
-  private current?: FastSocket;
-  private lingering?: NodeJS.Timeout;
-
-  constructor(private readonly options: DataChannelOptions) {
-    this.checker = new FrameChecker(options.segment, options.node, options.segmentKey);
-  }
-
-  get overrun(): number {
-    return this.current?.native?.queue().drops ?? 0;
-  }
-
-  async joined(): Promise<void> {
-    await this.opening;
-  }
-
-  backlogShare(): number {
-    return this.current?.native?.queue().usedShare ?? 0;
-  }
-
-  add(listener: (frames: DataFrames) => void): () => void {
-    clearTimeout(this.lingering);
-    this.listeners.add(listener);
-    this.opening ??= this.join();
-    return () => {
-      this.listeners.delete(listener);
-      if (this.listeners.size > 0) return;
-      clearTimeout(this.lingering);
-      this.lingering = setTimeout(() => this.close(), lingerMs).unref();
-    };
-  }
-
-  close(): void {
-    clearTimeout(this.lingering);
-    this.listeners.clear();
-    this.current = undefined;
-    void this.opening?.then((opened) => opened?.socket.close());
-    this.opening = undefined;
-  }
-
-  /** Without a socket nothing is heard, and the member asks for unicast in the end. */
-  private async join(): Promise<FastSocket | undefined> {
-    const opened = await openFastGroupSocket(this.options).catch(() => undefined);
-    this.current = opened;
-    opened?.socket.on('message', (datagram) => {
-      this.checker.open(datagram, this.take);
-      if (opened.native && this.current === opened) this.drain(opened.native);
-    });
-    return opened;
-  }
-
-  /** What else waits is read to where it is checked, without memory of its own. */
-  private drain(native: UdpSocket): void {
-    for (let read = 0; read < readsPerTurn; read++) {
-      const length = native.receive(this.checker.room());
-      if (length < 0) return;
-      this.checker.openRead(length, this.take);
-    }
-  }
-
-  private readonly take = (frames: DataFrames) => {
-    for (const listener of this.listeners) listener(frames);
   };
 }
 

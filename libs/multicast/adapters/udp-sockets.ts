@@ -44,23 +44,21 @@ export async function openInterfaceSocket(interfaceAddress: string, port = 0): P
   });
 }
 
-/** Like `openGroupSocket`, with large buffers and joined datagrams where the host can. */
-export async function openFastGroupSocket(endpoint: GroupEndpoint): Promise<FastSocket> {
-  const { address, port, interfaceAddress } = endpoint;
-  const native = openUdpSocket({
+/**
+ * Hears a group with large buffers and joined datagrams, for who looks again and again whether
+ * something has come: that costs less than to be told of each datagram.
+ * @returns `undefined`: not on this host
+ */
+export function openPolledGroupSocket(endpoint: GroupEndpoint): UdpSocket | undefined {
+  const { address, port, interfaceAddress: joinsBy } = endpoint;
+  return openUdpSocket({
     ...fastBuffers,
     address,
     port,
+    joinsBy,
     shared: true,
     joinsReceived: true,
   });
-  if (!native) return { socket: await openGroupSocket(endpoint) };
-  const socket = createSocket('udp4');
-  const where = { fd: native.fd };
-  return {
-    socket: await opened(socket, where, () => socket.addMembership(address, interfaceAddress)),
-    native,
-  };
 }
 
 /** Like `openInterfaceSocket`; what is sent is cut into datagrams where the host can. */
