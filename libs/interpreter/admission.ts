@@ -1,9 +1,7 @@
+import { posixType } from '#libs/assignment/command-sets.js';
 import { AssignmentRefused } from '#libs/assignment/errors.js';
-import type { AssignmentHeader } from '#libs/contracts/index.js';
+import { type AssignmentHeader, JobType } from '#libs/contracts/index.js';
 import { UnsupportedAssignment } from './errors.js';
-
-/** The command set that this interpreter executes. */
-export const agentType = 'posix/1';
 
 /** What this server knows when an assignment arrives. */
 export interface AdmissionFacts {
@@ -13,6 +11,8 @@ export interface AdmissionFacts {
   readonly nowMs: number;
   /** The newest sequence that was ever live here; 0: none. */
   readonly highestSwitched: number;
+  /** Whose command set is executed here; `posix/1` unless told. */
+  readonly agentType?: string;
 }
 
 /**
@@ -21,7 +21,7 @@ export interface AdmissionFacts {
  * @throws UnsupportedAssignment
  */
 export function checkAdmission(header: AssignmentHeader, facts: AdmissionFacts): void {
-  const { site, node, nowMs, highestSwitched } = facts;
+  const { site, node, nowMs, highestSwitched, agentType = posixType } = facts;
   const name = `assignment ${header.sequence} of ${header.site}`;
   if (header.site !== site) {
     throw new AssignmentRefused('out-of-scope', `the ${name} is not for the site ${site}`);
@@ -39,7 +39,8 @@ export function checkAdmission(header: AssignmentHeader, facts: AdmissionFacts):
   if (header.sequence > BigInt(Number.MAX_SAFE_INTEGER)) {
     throw new UnsupportedAssignment(`the ${name} has too large a sequence`);
   }
-  if (header.agentType !== agentType) {
+  // A switch has no commands.
+  if (header.type !== JobType.SWITCH && header.agentType !== agentType) {
     throw new UnsupportedAssignment(
       `the ${name} is for agents of type ${JSON.stringify(header.agentType)}, not ${agentType}`,
     );

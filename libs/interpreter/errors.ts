@@ -92,6 +92,14 @@ export class UnsupportedAssignment extends Error {
   override readonly name = 'UnsupportedAssignment';
 }
 
+/** Thrown when the host that an agent acts for cannot be reached, or a script fails there. */
+export class OtherHostFailed extends Error {
+  override readonly name = 'OtherHostFailed';
+  constructor(program: string, problem: string) {
+    super(`${program}: ${problem}; see that the agent may log in there and has room`);
+  }
+}
+
 /** Thrown when a directory of the agent is not a plain directory of its own. */
 export class UnsafeDirectory extends Error {
   override readonly name = 'UnsafeDirectory';

@@ -12,6 +12,7 @@ export const smallBytes = 262_144;
 
 /** Reads files of the base. */
 export interface BaseReader {
+  /** All of a file; valid until another is read so. */
   read(file: FileEntry): Uint8Array;
   range(file: FileEntry, offset: number, length: number): Iterable<Uint8Array>;
 }

@@ -12,6 +12,8 @@ export interface GoLiveInput extends SiteLocation {
   readonly sitePolicy?: Partial<SitePolicy>;
   /** As in `SwitchInput`: hooks that come before the switch come before this. */
   readonly due?: () => Promise<void>;
+  /** As in `SwitchInput`. */
+  readonly settle?: () => Promise<void>;
 }
 
 /**
@@ -27,7 +29,7 @@ export async function goLive(input: GoLiveInput, ports: InterpreterPorts): Promi
   if (!before.prepared.has(sequence)) throw new UnknownVersion(input.site, `version ${sequence}`);
   const checks = new Checks(input, policy, ports);
   if (before.live !== sequence) await checks.before();
-  const order = { ...switchInput(input, sequence, policy), due: input.due };
+  const order = { ...switchInput(input, sequence, policy), due: input.due, settle: input.settle };
   const switched = await switchTo(order, ports);
   if (readSite(layout).lastSwitch?.confirmed) return switched;
   await confirm(layout, checks, { ...input, policy, backup: before.backup }, ports);

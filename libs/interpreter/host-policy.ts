@@ -1,10 +1,14 @@
 import { isAbsolute } from 'node:path';
+import { shellType } from '#libs/assignment/command-sets.js';
 import { DomainError } from '#libs/contracts/index.js';
+import type { ShellHostOptions } from './ports.js';
 import type { Hook, Probe, SitePolicy } from './site-policy.js';
 
 /** What this host's administrator allows and wants, by site. `*` holds for every site. */
 export interface HostPolicy {
   readonly scrub: ScrubSchedule;
+  /** The host that the agent acts for; undefined: its own. */
+  readonly host?: ShellHostOptions | undefined;
   policyOf(site: string): Partial<SitePolicy>;
 }
 
@@ -50,12 +54,13 @@ export const noHostPolicy: HostPolicy = { scrub: defaultScrub, policyOf: () => (
 
 /**
  * Reads the text of `host.json`: `{"hooks": {NAME: {"command": [PROGRAM, ...], "timeoutMs"}},
- * "sites": {NAME or "*": {...}}, "scrub": {"attributesEveryMs", "contentEveryMs"}}`.
+ * "sites": {NAME or "*": {...}}, "scrub": {"attributesEveryMs", "contentEveryMs"}, "host":
+ * {"type": "shell/1", "command": [PROGRAM, ...], "directory"}}`.
  * @throws BadHostPolicy
  */
 export function parseHostPolicy(text: string): HostPolicy {
   const root = objectOf(parse(text), 'the file');
-  onlyFields(root, new Set(['hooks', 'sites', 'scrub']), 'the file');
+  onlyFields(root, new Set(['hooks', 'sites', 'scrub', 'host']), 'the file');
   const hooks = Object.fromEntries(
     Object.entries(objectOf(root.hooks ?? {}, 'hooks')).map(([name, value]) => [
       name,
@@ -70,7 +75,14 @@ export function parseHostPolicy(text: string): HostPolicy {
   );
   const general = sites.get('*');
   const scrub = scrubOf(root.scrub ?? {});
-  return { scrub, policyOf: (site) => ({ hooks, ...general, ...sites.get(site) }) };
+  if (root.host === undefined) {
+    return { scrub, policyOf: (site) => ({ hooks, ...general, ...sites.get(site) }) };
+  }
+  const host = otherHostOf(root.host);
+  for (const [site, policy] of sites) refuseOwnFiles(site, policy);
+  // Only the other host knows what is live there.
+  const drift = 'ignore' as const;
+  return { scrub, host, policyOf: (site) => ({ hooks, ...general, ...sites.get(site), drift }) };
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -108,6 +120,22 @@ function siteOf(value: unknown, hooks: object, where: string): Partial<SitePolic
   }
   if (probe !== undefined) policy.probe = probeOf(probe, `${where}: probe`);
   return policy;
+}
+
+function otherHostOf(value: unknown): ShellHostOptions {
+  const fields = objectOf(value, 'host');
+  onlyFields(fields, new Set(['type', 'command', 'directory']), 'host');
+  if (fields.type !== shellType) throw new BadHostPolicy(`host: the type is not ${shellType}`);
+  const command = textsOf(fields.command, 'host: command');
+  return { command, directory: absoluteOf(fields.directory, 'host: directory') };
+}
+
+/** What needs the files of a version where the agent is. */
+function refuseOwnFiles(site: string, { liveDirectory, writable, versions }: Partial<SitePolicy>) {
+  const isOwn = liveDirectory !== undefined || writable !== undefined || versions !== undefined;
+  if (!isOwn) return;
+  const fields = 'liveDirectory, writable and versions';
+  throw new BadHostPolicy(`the site ${site}: ${fields} are for the agent's own host`);
 }
 
 function scrubOf(value: unknown): ScrubSchedule {

@@ -43,7 +43,7 @@ export interface JournalSummary {
   /** The last switch that was begun and not undone. */
   readonly lastSwitch?: JournalRecord & { readonly done: boolean; readonly confirmed: boolean };
   /** The switch before it that was done, which is what a switch under way comes from. */
-  readonly doneBefore?: JournalRecord;
+  readonly doneBefore?: JournalSummary['lastSwitch'];
   /** The newest sequence that a switch was begun to; 0: none. */
   readonly highestSwitched: number;
 }
@@ -62,46 +62,97 @@ export function encodeRecord(record: JournalRecord): string {
   return `${JSON.stringify(record)}\n`;
 }
 
-/** The records of a journal; `torn`: a line, usually the last, was not written completely. */
-export function decodeJournal(text: string): { records: JournalRecord[]; torn: boolean } {
-  const lines = text.split('\n');
-  const records = lines.map(decodeLine).filter((record) => record !== undefined);
-  return { records, torn: lines.at(-1) !== '' || records.length !== lines.length - 1 };
+/** A journal's text and what it says. */
+export interface JournalReading {
+  readonly text: string;
+  readonly records: readonly JournalRecord[];
+  readonly summary: JournalSummary;
+  /** A line, usually the last, was not written completely. */
+  readonly torn: boolean;
+}
+
+const emptySummary: JournalSummary = {
+  prepared: new Map(),
+  damaged: new Set(),
+  hooks: new Map(),
+  highestSwitched: 0,
+};
+
+export const emptyJournal: JournalReading = {
+  text: '',
+  records: [],
+  summary: emptySummary,
+  torn: false,
+};
+
+/** Reads a journal on from what is known of it: of one that only grew, the new lines alone. */
+export function readOn(known: JournalReading, text: string): JournalReading {
+  if (text === known.text) return known;
+  const start = !known.torn && text.startsWith(known.text) ? known : emptyJournal;
+  const lines = text.slice(start.text.length).split('\n');
+  const added = lines.map(decodeLine).filter((record) => record !== undefined);
+  return {
+    text,
+    records: [...start.records, ...added],
+    summary: added.reduce(afterRecord, start.summary),
+    torn: lines.at(-1) !== '' || added.length !== lines.length - 1,
+  };
 }
 
 export function summarize(records: readonly JournalRecord[]): JournalSummary {
-  const prepared = new Map<number, string>();
-  const hooks = new Map<number, readonly string[]>();
-  const damaged = new Set<number>();
-  let lastSwitch: JournalSummary['lastSwitch'];
-  let doneBefore: JournalSummary['lastSwitch'];
-  let highestSwitched = 0;
-  for (const record of records) {
-    const { state, sequence } = record;
-    if (state === 'PREPARED') {
-      prepared.set(sequence, record.treeDigest);
-      hooks.set(sequence, record.hooks ?? []);
-      damaged.delete(sequence);
+  return records.reduce(afterRecord, emptySummary);
+}
+
+function afterRecord(summary: JournalSummary, record: JournalRecord): JournalSummary {
+  const { state, sequence, during } = record;
+  const { lastSwitch, doneBefore } = summary;
+  switch (state) {
+    case 'PREPARED':
+      return afterPrepared(summary, record);
+    case 'PREPARING':
+      return { ...summary, prepared: without(summary.prepared, sequence) };
+    case 'DAMAGED':
+      return {
+        ...summary,
+        prepared: without(summary.prepared, sequence),
+        damaged: new Set(summary.damaged).add(sequence),
+      };
+    case 'FAILED':
+      if (during === 'switch') return { ...summary, lastSwitch: doneBefore };
+      if (during !== 'prepare') return summary;
+      return { ...summary, prepared: without(summary.prepared, sequence) };
+    case 'SWITCHING':
+      return { ...summary, lastSwitch: { ...record, done: false, confirmed: false } };
+    case 'SWITCHED': {
+      const done = { ...record, done: true, confirmed: false };
+      const highestSwitched = Math.max(summary.highestSwitched, sequence);
+      return { ...summary, lastSwitch: done, doneBefore: done, highestSwitched };
     }
-    if (state === 'DAMAGED') {
-      prepared.delete(sequence);
-      damaged.add(sequence);
-    }
-    if (state === 'PREPARING') prepared.delete(sequence);
-    if (state === 'FAILED' && record.during === 'prepare') prepared.delete(sequence);
-    if (state === 'FAILED' && record.during === 'switch') lastSwitch = doneBefore;
-    if (state === 'SWITCHING') lastSwitch = { ...record, done: false, confirmed: false };
-    if (state === 'SWITCHED') {
-      lastSwitch = { ...record, done: true, confirmed: false };
-      doneBefore = lastSwitch;
-      highestSwitched = Math.max(highestSwitched, sequence);
-    }
-    if (state === 'CONFIRMED' && lastSwitch?.sequence === sequence) {
-      lastSwitch = { ...lastSwitch, confirmed: true };
-      doneBefore = lastSwitch;
+    case 'CONFIRMED': {
+      if (lastSwitch?.sequence !== sequence) return summary;
+      const confirmed = { ...lastSwitch, confirmed: true };
+      return { ...summary, lastSwitch: confirmed, doneBefore: confirmed };
     }
   }
-  return { prepared, damaged, hooks, lastSwitch, doneBefore, highestSwitched };
+}
+
+function afterPrepared(summary: JournalSummary, record: JournalRecord): JournalSummary {
+  const { sequence, treeDigest, hooks = [] } = record;
+  const damaged = new Set(summary.damaged);
+  damaged.delete(sequence);
+  return {
+    ...summary,
+    prepared: new Map(summary.prepared).set(sequence, treeDigest),
+    hooks: new Map(summary.hooks).set(sequence, hooks),
+    damaged,
+  };
+}
+
+function without(versions: JournalSummary['prepared'], sequence: number) {
+  if (!versions.has(sequence)) return versions;
+  const rest = new Map(versions);
+  rest.delete(sequence);
+  return rest;
 }
 
 /**

@@ -24,7 +24,7 @@ async function* inPieces(bytes: Uint8Array, pieceBytes: number) {
 
 async function collected(pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const all: Uint8Array[] = [];
-  for await (const piece of pieces) all.push(piece);
+  for await (const piece of pieces) all.push(piece.slice());
   return Buffer.concat(all);
 }
 

@@ -3,6 +3,8 @@ import type { PatchOperation } from '#libs/contracts/index.js';
 /** Larger bases are read where an operation wants them. */
 const wholeBaseBytes = 64 * 1024 ** 2;
 const pieceBytes = 262_144;
+/** Shorter stretches are gone through byte by byte: a view of them costs more. */
+const fewBytes = 64;
 
 /** The base file of a patch. */
 export interface PatchBase {
@@ -14,7 +16,7 @@ export interface PatchBase {
 /**
  * What operations make of a base and of the patch's bytes: copies and literals in turn, in pieces.
  * There may be an operation for each hundred bytes: only where bytes have run out is awaited, and
- * only whole pieces are yielded.
+ * only whole pieces are yielded, each valid until the next is taken.
  * @param isDifference the bytes say for copied ones too what to add to each
  * @param bytes fewer than the operations want end the content early; the file's size tells then
  */
@@ -31,17 +33,21 @@ export async function* operatedContent(
     for (const { copyOffset, copyLength, literalLength } of operations) {
       for (const copied of rangeOf(base, whole, Number(copyOffset), Number(copyLength))) {
         for (let at = 0; at < copied.length; ) {
-          if (isDifference && source.isEmpty && !(await source.more())) return;
-          const room = Math.min(copied.length - at, target.room);
-          at += isDifference
-            ? target.add(copied, at, source.take(room))
-            : target.put(copied.subarray(at, at + room));
+          if (isDifference && source.length === 0 && !(await source.more())) return;
+          const most = isDifference ? Math.min(target.room, source.length) : target.room;
+          const count = Math.min(copied.length - at, most);
+          target.put(copied, at, count);
+          if (isDifference) target.change(source, count);
+          at += count;
           if (target.room === 0) yield target.next();
         }
       }
       for (let left = Number(literalLength); left > 0; ) {
-        if (source.isEmpty && !(await source.more())) return;
-        left -= target.put(source.take(Math.min(left, target.room)));
+        if (source.length === 0 && !(await source.more())) return;
+        const count = Math.min(left, target.room, source.length);
+        target.put(source.bytes, source.at, count);
+        source.at += count;
+        left -= count;
         if (target.room === 0) yield target.next();
       }
     }
@@ -78,61 +84,81 @@ class Pieces {
     return this.piece.length - this.filled;
   }
 
-  /** The sum of both, byte by byte. @returns how many */
-  add(copied: Uint8Array, from: number, difference: Uint8Array): number {
+  put(bytes: Uint8Array, from: number, count: number): void {
     const { piece, filled } = this;
-    for (let i = 0; i < difference.length; i++) {
-      piece[filled + i] = (copied[from + i] as number) + (difference[i] as number);
-    }
-    this.filled += difference.length;
-    return difference.length;
+    // A view costs more than a few bytes.
+    if (count < fewBytes)
+      for (let i = 0; i < count; i++) piece[filled + i] = bytes[from + i] as number;
+    else piece.set(bytes.subarray(from, from + count), filled);
+    this.filled += count;
   }
 
-  /** @returns how many */
-  put(bytes: Uint8Array): number {
-    this.piece.set(bytes, this.filled);
-    this.filled += bytes.length;
-    return bytes.length;
+  /** Adds the next `count` bytes of a difference to those that were put last. */
+  change(source: ByteSource, count: number): void {
+    addTo(this.piece, this.filled - count, source.bytes, source.at, count);
+    source.at += count;
   }
 
-  /** The full piece; the next one takes its place. */
+  /** The full piece, valid until more is put: new memory for each costs more than its bytes. */
   next(): Uint8Array {
     const { piece } = this;
     this.left -= piece.length;
-    this.piece = new Uint8Array(Math.min(pieceBytes, this.left));
+    if (this.left < piece.length) this.piece = piece.subarray(0, this.left);
     this.filled = 0;
     return piece;
   }
 }
 
-/** Bytes that come in pieces of any size. */
+/** Adds byte by byte. A difference is mostly zeros, which are passed over four at a time. */
+function addTo(
+  target: Uint8Array,
+  targetAt: number,
+  bytes: Uint8Array,
+  from: number,
+  count: number,
+): void {
+  const add = (at: number, until: number) => {
+    for (let i = at; i < until; i++) {
+      const byte = bytes[i] as number;
+      if (byte !== 0) target[targetAt + i - from] = (target[targetAt + i - from] as number) + byte;
+    }
+  };
+  const end = from + count;
+  const isShort = count < fewBytes;
+  const head = isShort ? count : (4 - ((bytes.byteOffset + from) % 4)) % 4;
+  add(from, from + head);
+  if (isShort) return;
+  const first = from + head;
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset + first, (end - first) >> 2);
+  for (let word = 0; word < words.length; word++) {
+    if (words[word] !== 0) add(first + 4 * word, first + 4 * word + 4);
+  }
+  add(first + 4 * words.length, end);
+}
+
+/** Bytes that come in pieces of any size: what is left of one is `bytes` from `at`. */
 class ByteSource {
   private readonly pieces: AsyncIterator<Uint8Array>;
-  private left: Uint8Array = new Uint8Array();
+  bytes: Uint8Array = new Uint8Array();
+  at = 0;
 
   constructor(source: AsyncIterable<Uint8Array>) {
     this.pieces = source[Symbol.asyncIterator]();
   }
 
-  get isEmpty(): boolean {
-    return this.left.length === 0;
+  get length(): number {
+    return this.bytes.length - this.at;
   }
 
   /** False at the end. */
   async more(): Promise<boolean> {
-    while (this.isEmpty) {
+    while (this.length === 0) {
       const next = await this.pieces.next();
       if (next.done) return false;
-      this.left = next.value;
+      this.bytes = next.value;
+      this.at = 0;
     }
     return true;
-  }
-
-  /** At most so many, at least one. */
-  take(length: number): Uint8Array {
-    const bytes = this.left.subarray(0, length);
-    this.left = this.left.subarray(bytes.length);
-    return bytes;
   }
 
   async close(): Promise<void> {

@@ -76,7 +76,9 @@ async function shelve(input: ContainerInput, ports: InterpreterPorts): Promise<P
   const { root, node, path, head } = input;
   const { header } = head;
   const { site } = header;
-  const facts = { site, node, nowMs: ports.clock.nowMs(), highestSwitched: 0 };
+  const { agentType } = ports.otherHost ?? {};
+  const known = agentType ? { agentType } : {};
+  const facts = { site, node, nowMs: ports.clock.nowMs(), highestSwitched: 0, ...known };
   checkAdmission({ ...header, part: 1, parts: 1 }, facts);
   const version = versionSequence(header);
   if (version > BigInt(Number.MAX_SAFE_INTEGER)) {

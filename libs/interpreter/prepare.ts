@@ -1,4 +1,5 @@
-import { existsSync, renameSync, rmSync, statfsSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, statfsSync } from 'node:fs';
+import { basename } from 'node:path';
 import { AssignmentRefused } from '#libs/assignment/errors.js';
 import { emptyManifest, type Manifest, treeDigest } from '#libs/content-store/manifest.js';
 import type { AssignmentHeader, Command } from '#libs/contracts/index.js';
@@ -8,8 +9,9 @@ import { readManifestFile, writeManifestFile } from './adapters/manifest-file.js
 import { removeTree } from './adapters/removal.js';
 import { openSite, syncDirectory } from './adapters/site-directory.js';
 import { completeVersions, readSite, type SiteOnDisk } from './adapters/site-state.js';
-import { type BuildCounts, buildVersion, type VersionPaths } from './adapters/version-builder.js';
+import { buildVersion, type VersionPaths } from './adapters/version-builder.js';
 import { checkAdmission } from './admission.js';
+import type { BuildCounts } from './build-counts.js';
 import { DiskFull, namedDiskError } from './errors.js';
 import { exclusively } from './exclusive.js';
 import { readContent } from './file-content.js';
@@ -17,7 +19,7 @@ import { removeStaged, stageDirectory } from './live-directory.js';
 import { maxPathBytes } from './paths.js';
 import { type FileReader, type Plan, planConfigured } from './plan.js';
 import { defaultPolicy, type PlanPolicy } from './policy.js';
-import type { ContentSource, InterpreterPorts } from './ports.js';
+import type { ContentSource, InterpreterPorts, OtherHost } from './ports.js';
 import {
   buildingPath,
   manifestPath,
@@ -86,11 +88,13 @@ async function prepareIn(layout: SiteLayout, input: PrepareInput, ports: Interpr
 export function admit(
   input: PrepareInput,
   site: SiteOnDisk,
-  { clock }: Pick<InterpreterPorts, 'clock'>,
+  { clock, otherHost }: Pick<InterpreterPorts, 'clock' | 'otherHost'>,
 ): void {
   // The links count too: what is live must not be built again, even if the journal was lost.
   const highestSwitched = Math.max(site.highestSwitched, site.live ?? 0, site.backup ?? 0);
-  checkAdmission(input.head.header, { ...input, nowMs: clock.nowMs(), highestSwitched });
+  const { agentType } = otherHost ?? {};
+  const facts = { ...input, nowMs: clock.nowMs(), highestSwitched };
+  checkAdmission(input.head.header, { ...facts, ...(agentType ? { agentType } : {}) });
 }
 
 /** Plans without writing anything. @throws as `prepare` before it writes */
@@ -148,13 +152,15 @@ async function build(
   ports.failpoint?.('preparing-journaled');
   const building = buildingPath(layout, sequence);
   const target = { tree: building, pristine: pristinePath(layout, sequence) };
-  const counts = await buildVersion(target, plan.steps, {
-    base,
-    data: input.data,
-    decodePatch: ports.decodePatch,
-    isWritable: pathMatcher(policy.writable),
-    readOnly: policy.versions === 'read-only',
-  });
+  const counts = ports.otherHost
+    ? await buildElsewhere(target.tree, version, { input, plan, base }, ports.otherHost)
+    : await buildVersion(target, plan.steps, {
+        base,
+        data: input.data,
+        decodePatch: ports.decodePatch,
+        isWritable: pathMatcher(policy.writable),
+        readOnly: policy.versions === 'read-only',
+      });
   writeManifestFile(manifestPath(layout, sequence), plan.result);
   ports.failpoint?.('tree-built');
   const { liveDirectory } = policy;
@@ -168,6 +174,23 @@ async function build(
   syncDirectory(layout.versions);
   journal('PREPARED', plan.hooks.length > 0 ? plan.hooks : undefined);
   ports.failpoint?.('prepared-journaled');
+  return counts;
+}
+
+/** Of a version on another host an empty directory is here, which stands for it. */
+async function buildElsewhere(
+  tree: string,
+  { sequence }: Version,
+  { input, plan, base }: BuildOrder,
+  otherHost: OtherHost,
+): Promise<BuildCounts> {
+  const baseSequence = Number(basename(base.tree));
+  const counts = await otherHost.build({
+    ...{ site: input.site, sequence, data: input.data },
+    ...{ steps: plan.steps, result: plan.result },
+    baseSequence: Number.isSafeInteger(baseSequence) ? baseSequence : undefined,
+  });
+  mkdirSync(tree);
   return counts;
 }
 

@@ -38,11 +38,19 @@ export async function recover(location: SiteLocation, ports: SwitchPorts): Promi
       settleSwitch(layout, ports);
       await removeLeftovers(layout);
       adoptLinked(layout, ports);
-      return siteState(layout);
+      const state = siteState(layout);
+      await repeatElsewhere(layout, state, ports);
+      return state;
     });
   } catch (error) {
     throw namedDiskError(error);
   }
+}
+
+/** A crash may have left another host with the other version; the next switch tells of errors. */
+async function repeatElsewhere(layout: SiteLayout, { live }: SiteState, ports: SwitchPorts) {
+  if (!live || !ports.otherHost) return;
+  await ports.otherHost.switchTo(layout.site, live.sequence).catch(() => undefined);
 }
 
 /** What a site has, without changing anything. */

@@ -17,7 +17,10 @@ import type { InterpreterPorts } from './ports.js';
 import { linkTarget, type SiteLayout, type SiteLocation, versionPath } from './site-layout.js';
 import { defaultKeptVersions, prune } from './versions.js';
 
-export type SwitchPorts = Pick<InterpreterPorts, 'clock' | 'failpoint' | 'syncFilesystem'>;
+export type SwitchPorts = Pick<
+  InterpreterPorts,
+  'clock' | 'failpoint' | 'syncFilesystem' | 'otherHost'
+>;
 
 export interface SwitchInput extends SiteLocation {
   readonly sequence: number;
@@ -29,6 +32,11 @@ export interface SwitchInput extends SiteLocation {
   readonly backup?: number;
   /** Waited for once all that must be durable before the switch is: the switch is due then. */
   readonly due?: () => Promise<void>;
+  /**
+   * Waited for once the version is live, before that is made durable: flushes hold up the switches
+   * of others on the same disk. A crash meanwhile leaves the old tree or the new one, as ever.
+   */
+  readonly settle?: () => Promise<void>;
 }
 
 export interface Switched {
@@ -52,8 +60,13 @@ export async function switchTo(input: SwitchInput, ports: SwitchPorts): Promise<
     await stageMissing(layout, input, ports);
     mendJournal(layout);
     const pending = beginSwitch(layout, input, ports);
-    if (pending.waits) await input.due?.();
-    return { ...pending.complete(), cleanup: cleanUp(layout, input) };
+    if (pending.waits) {
+      await input.due?.();
+      await ports.otherHost?.switchTo(input.site, input.sequence);
+    }
+    const switchedAtMs = pending.replace();
+    if (pending.waits) await input.settle?.();
+    return { ...pending.finish(switchedAtMs), cleanup: cleanUp(layout, input, ports) };
   } catch (error) {
     throw namedDiskError(error);
   }
@@ -73,7 +86,9 @@ export async function rollback(
 interface PendingSwitch {
   /** False when the version is live already. */
   readonly waits: boolean;
-  complete(): Omit<Switched, 'cleanup'>;
+  /** Makes the version live. @returns when it was done */
+  replace(): number;
+  finish(switchedAtMs: number): Omit<Switched, 'cleanup'>;
 }
 
 function beginSwitch(layout: SiteLayout, input: SwitchInput, ports: SwitchPorts): PendingSwitch {
@@ -86,9 +101,11 @@ function beginSwitch(layout: SiteLayout, input: SwitchInput, ports: SwitchPorts)
   const version = { sequence, treeDigest };
   const isLive = live === sequence;
   if (isLive && lastSwitch?.sequence === sequence) {
-    const done = { ...version, switchedAtMs: lastSwitch.timeMs };
-    const finish = () => finishSwitch(layout, version, { ...lastSwitch, ports });
-    return { waits: false, complete: lastSwitch.done ? () => done : finish };
+    const { done, timeMs: switchedAtMs } = lastSwitch;
+    const finish = (nowMs: number) =>
+      finishSwitch(layout, version, { ...lastSwitch, ports }, nowMs);
+    const replace = () => (done ? switchedAtMs : ports.clock.nowMs());
+    return { waits: false, replace, finish: done ? () => ({ ...version, switchedAtMs }) : finish };
   }
   const from = isLive ? undefined : live;
   const timeMs = ports.clock.nowMs();
@@ -99,12 +116,14 @@ function beginSwitch(layout: SiteLayout, input: SwitchInput, ports: SwitchPorts)
   ports.failpoint?.('switching-journaled');
   const link = stageLink(layout.live, sequence);
   ports.failpoint?.('live-staged');
-  const complete = () => {
+  const replace = () => {
     if (directory) placeDirectory(directory, sequence, doneBefore);
     renameSync(link, layout.live);
-    return finishSwitch(layout, version, { from: input.backup ?? from, directory, ports });
+    return ports.clock.nowMs();
   };
-  return { waits: true, complete };
+  const end = { from: input.backup ?? from, directory, ports };
+  const finish = (nowMs: number) => finishSwitch(layout, version, end, nowMs);
+  return { waits: true, replace, finish };
 }
 
 /** Goes on with a switch whose directory was exchanged when the process ended. */
@@ -117,7 +136,7 @@ export function continueSwitch(
   const { sequence, directory } = lastSwitch;
   if (directory) placeDirectory(directory, sequence, doneBefore);
   if (readSite(layout).live !== sequence) replaceLink(layout.live, sequence);
-  finishSwitch(layout, lastSwitch, { ...lastSwitch, ports });
+  finishSwitch(layout, lastSwitch, { ...lastSwitch, ports }, ports.clock.nowMs());
 }
 
 async function stageMissing(layout: SiteLayout, input: SwitchInput, ports: SwitchPorts) {
@@ -132,10 +151,15 @@ async function stageMissing(layout: SiteLayout, input: SwitchInput, ports: Switc
   await stageDirectory(layout, { sequence, tree, liveDirectory }, ports);
 }
 
-async function cleanUp(layout: SiteLayout, input: SwitchInput): Promise<readonly number[]> {
+async function cleanUp(
+  layout: SiteLayout,
+  input: SwitchInput,
+  { otherHost }: SwitchPorts,
+): Promise<readonly number[]> {
   try {
     const outdated = await prune(layout, input.keptVersions ?? defaultKeptVersions);
     await removeStaged(input.liveDirectory, outdated);
+    await otherHost?.remove(layout.site, outdated);
     return outdated;
   } catch {
     // What is left over is tried again after the next switch, or at the next start.
@@ -148,9 +172,9 @@ export function finishSwitch(
   layout: SiteLayout,
   version: { readonly sequence: number; readonly treeDigest: string },
   { from, directory, ports }: SwitchEnd,
+  switchedAtMs: number,
 ) {
   const { sequence, treeDigest } = version;
-  const switchedAtMs = ports.clock.nowMs();
   ports.failpoint?.('live-replaced');
   if (from !== undefined) replaceLink(layout.backup, from);
   ports.failpoint?.('backup-replaced');

@@ -51,7 +51,8 @@ function setAside(layout: SiteLayout, keptVersions: number): readonly number[] {
   const complete = completeVersions(layout, site);
   // A switch that waits until it is due, too.
   const next = site.lastSwitch?.sequence;
-  const kept = new Set([...complete.slice(-keptVersions), site.live, site.backup, next]);
+  const newest = complete.slice(Math.max(0, complete.length - keptVersions));
+  const kept = new Set([...newest, site.live, site.backup, next]);
   const damaged = [...site.damaged].filter((sequence) => existsSync(versionPath(layout, sequence)));
   const outdated = [...new Set([...complete, ...damaged])].filter(
     (sequence) => !kept.has(sequence),

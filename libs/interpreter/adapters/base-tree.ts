@@ -17,6 +17,7 @@ import { ConfinedTree } from './confined-tree.js';
 import { setStatus } from './new-file.js';
 
 const chunkBytes = 1_048_576;
+const keptBytes = 8 * 1_048_576;
 const { COPYFILE_EXCL, COPYFILE_FICLONE_FORCE, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 const cannotLink = new Set(['EXDEV', 'EMLINK', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 
@@ -24,6 +25,7 @@ const cannotLink = new Set(['EXDEV', 'EMLINK', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP',
 export class BaseTree {
   private readonly tree: ConfinedTree;
   private readonly pristine?: ConfinedTree;
+  private memory = Buffer.alloc(0);
   private way: 'reflink' | 'link' | undefined;
 
   /** @param pristine where the signed content of files is that applications may write */
@@ -64,28 +66,28 @@ export class BaseTree {
     return false;
   }
 
-  /** All bytes of a file. @throws DamagedBase */
+  /** All bytes of a file, valid until another is read so. @throws DamagedBase */
   read(file: FileEntry): Uint8Array {
-    const bytes = Buffer.allocUnsafe(file.sizeBytes);
-    let done = 0;
-    for (const chunk of this.range(file, 0, file.sizeBytes)) {
-      bytes.set(chunk, done);
-      done += chunk.length;
+    const fd = this.open(file);
+    try {
+      const bytes = this.memoryFor(file.sizeBytes);
+      for (let done = 0; done < bytes.length; ) {
+        done += readSome(fd, file, bytes.subarray(done), done);
+      }
+      return bytes;
+    } finally {
+      closeSync(fd);
     }
-    return bytes;
   }
 
   /** Bytes of a file in pieces. A piece is valid until the next is taken. @throws DamagedBase */
   *range(file: FileEntry, offset: number, length: number): Generator<Uint8Array> {
     const fd = this.open(file);
     try {
-      const stats = fstatSync(fd);
-      if (!stats.isFile() || stats.size !== file.sizeBytes) check(file, statusOf(stats));
       const buffer = Buffer.allocUnsafe(Math.min(length, chunkBytes));
       for (let done = 0; done < length; ) {
-        const wanted = Math.min(buffer.length, length - done);
-        const count = readSync(fd, buffer, 0, wanted, offset + done);
-        if (count === 0) throw new DamagedBase(file.path, 'it ends too early');
+        const piece = buffer.subarray(0, Math.min(buffer.length, length - done));
+        const count = readSome(fd, file, piece, offset + done);
         yield buffer.subarray(0, count);
         done += count;
       }
@@ -99,7 +101,29 @@ export class BaseTree {
     this.pristine?.close();
   }
 
+  /** The same for all files, where they are not large: new memory costs more than reading. */
+  private memoryFor(bytes: number): Uint8Array {
+    if (bytes > keptBytes) return Buffer.allocUnsafeSlow(bytes);
+    if (this.memory.length < bytes) {
+      this.memory = Buffer.allocUnsafeSlow(Math.min(keptBytes, 2 * bytes));
+    }
+    return this.memory.subarray(0, bytes);
+  }
+
+  /** The file that is there, which has the size it should have. @throws DamagedBase */
   private open(file: FileEntry): number {
+    const fd = this.openAny(file);
+    try {
+      const stats = fstatSync(fd);
+      if (!stats.isFile() || stats.size !== file.sizeBytes) check(file, statusOf(stats));
+      return fd;
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  }
+
+  private openAny(file: FileEntry): number {
     try {
       const copy = this.pristine?.entry(file.digest);
       const path = copy && existsSync(copy) ? copy : this.tree.entry(file.path);
@@ -121,6 +145,13 @@ export class BaseTree {
     setStatus(path, mode, file.mtimeMs);
     return true;
   }
+}
+
+/** @returns how many bytes were read, at least one @throws DamagedBase at the end of the file */
+function readSome(fd: number, file: FileEntry, into: Uint8Array, at: number): number {
+  const count = readSync(fd, into, 0, into.length, at);
+  if (count === 0) throw new DamagedBase(file.path, 'it ends too early');
+  return count;
 }
 
 function check(file: FileEntry, status: StatusAt): void {

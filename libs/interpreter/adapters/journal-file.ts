@@ -10,7 +10,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { decodeJournal, encodeRecord, type JournalRecord } from '../journal.js';
+import {
+  emptyJournal,
+  encodeRecord,
+  type JournalReading,
+  type JournalRecord,
+  readOn,
+} from '../journal.js';
 import { syncDirectory } from './site-directory.js';
 
 const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
@@ -34,12 +40,31 @@ export function appendRecord(path: string, record: JournalRecord): void {
   }
 }
 
-/** All complete records; none when there is no journal yet. */
-export function readJournal(path: string): { records: JournalRecord[]; torn: boolean } {
+/** What was read last, of the sites that were read last. */
+const readings = new Map<string, JournalReading>();
+const keptReadings = 16;
+
+/**
+ * All complete records; none when there is no journal yet. The whole text is read, for another
+ * thread may have written it, and only new lines of it are decoded: a switch costs the same however
+ * many came before.
+ */
+export function readJournal(path: string): JournalReading {
+  const reading = readOn(readings.get(path) ?? emptyJournal, textOf(path));
+  readings.delete(path);
+  readings.set(path, reading);
+  for (const oldest of readings.keys()) {
+    if (readings.size <= keptReadings) break;
+    readings.delete(oldest);
+  }
+  return reading;
+}
+
+function textOf(path: string): string {
   try {
-    return decodeJournal(readFileSync(path, 'utf8'));
+    return readFileSync(path, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { records: [], torn: false };
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
     throw error;
   }
 }

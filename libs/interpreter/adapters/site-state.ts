@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readlinkSync } from 'node:fs';
-import { type JournalRecord, type JournalSummary, summarize } from '../journal.js';
+import type { JournalRecord, JournalSummary } from '../journal.js';
 import { linkedSequence, type SiteLayout, versionPath } from '../site-layout.js';
 import { readJournal } from './journal-file.js';
 
@@ -13,10 +13,10 @@ export interface SiteOnDisk extends JournalSummary {
 }
 
 export function readSite(layout: SiteLayout): SiteOnDisk {
-  const { records, torn } = readJournal(layout.journal);
+  const { records, summary, torn } = readJournal(layout.journal);
   const live = readLink(layout.live);
   const backup = readLink(layout.backup);
-  return { ...summarize(records), live, backup, records, torn };
+  return { ...summary, live, backup, records, torn };
 }
 
 /** Sequences of the complete versions on disk, oldest first. */

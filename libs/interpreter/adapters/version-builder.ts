@@ -1,6 +1,7 @@
 import { constants, copyFileSync, fchmodSync, mkdirSync, symlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { TreeEntry } from '#libs/content-store/manifest.js';
+import type { BuildCounts } from '../build-counts.js';
 import { DamagedBase, WrongContent } from '../errors.js';
 import type { ContentContext } from '../file-content.js';
 import { type FileStep, originOf, type Step } from '../plan.js';
@@ -13,12 +14,6 @@ import { NewFile, setStatus } from './new-file.js';
  * Steps between two turns of the event loop. Synchronous calls are twice as fast as pooled ones.
  */
 const stepsPerTurn = 16;
-
-export interface BuildCounts {
-  readonly filesWritten: number;
-  readonly filesShared: number;
-  readonly bytesWritten: number;
-}
 
 /** Where a version's files are: its tree, and the signed content of files that may be written. */
 export interface VersionPaths {
