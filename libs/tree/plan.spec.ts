@@ -78,7 +78,8 @@ describe('the plan of the trees', () => {
   });
 
   test('with equal links a leader forwards in one tree only, but for the last of each tree', () => {
-    const { trees } = stripeTrees(equalLinks(40, 400 * blockBytes), 4);
+    const { trees = [] } = stripeTrees(equalLinks(40, 400 * blockBytes), 4) ?? {};
+    expect(trees).toHaveLength(4);
     const forwards = new Map<string, number>();
     for (const tree of trees) {
       for (const source of new Set(tree.values())) {

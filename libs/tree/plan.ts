@@ -16,8 +16,9 @@ export function planTrees(load: Load): TreePlan {
   let best: TreePlan | undefined;
   for (const count of mayStripe ? stripeCounts : []) {
     if (count > leaders.length || count > batches) continue;
-    const candidate = stripeTrees(load, count);
-    if (!best || candidate.estimateMs < best.estimateMs * worthIt) best = candidate;
+    const underMs = best && best.estimateMs * worthIt;
+    const candidate = stripeTrees(load, count, underMs);
+    if (candidate && candidate.estimateMs < (underMs ?? Number.POSITIVE_INFINITY)) best = candidate;
   }
   if (best && best.estimateMs * worthIt <= fastestBreadthMs(load)) return best;
   const breadth = breadthTree(load);

@@ -17,16 +17,22 @@ const maxRateSteps = 400;
  * its uplink fills (mostly one: the trees are interior-disjoint), so that nobody sends more than
  * its share and everybody receives at the rate of the whole. The rate is the highest at which the
  * uplinks suffice: with equal links it is that of a single transfer.
+ * @returns undefined when it cannot take less than `underMs`, found out before trees are made
  */
-export function stripeTrees(load: Load, count: number): TreePlan {
+export function stripeTrees(
+  load: Load,
+  count: number,
+  underMs = Number.POSITIVE_INFINITY,
+): TreePlan | undefined {
   const { leaders, sizeBytes, batchBytes, originUpBytesPerS } = load;
   const rate = highestRate(load, count);
+  const slowest = Math.min(...leaders.map(({ downBytesPerS }) => downBytesPerS));
+  const wholeMs = transferMs(sizeBytes, Math.min(rate, slowest));
+  if (wholeMs >= underMs) return undefined;
   const perStripe = rate / count;
   const originChildren = Math.floor(originUpBytesPerS / perStripe / count);
   const forwarders = assignForwarders(load, count, rate, originChildren);
   const trees = forwarders.map((own) => growTree(leaders, own, Math.max(1, originChildren)));
-  const slowest = Math.min(...leaders.map(({ downBytesPerS }) => downBytesPerS));
-  const wholeMs = transferMs(sizeBytes, Math.min(rate, slowest));
   const hop = hopMs(load, forwarders, batchBytes);
   const estimateMs = wholeMs + Math.max(...trees.map(depthOf)) * hop;
   return { shape: 'stripes', trees, estimateMs };
@@ -95,9 +101,9 @@ function growTree(
   originChildren: number,
 ): Tree {
   const forwarded = new Map(forwarders.map(({ leader, children }) => [leader.name, children]));
-  const order = [...leaders].sort(
-    (a, b) => (forwarded.get(b.name) ?? 0) - (forwarded.get(a.name) ?? 0),
-  );
+  const first = [...forwarders].sort((a, b) => b.children - a.children);
+  const last = leaders.filter(({ name }) => !forwarded.has(name));
+  const order = [...first.map(({ leader }) => leader), ...last];
   const tree = new Map<string, string>();
   const open = [{ name: origin, left: originChildren }];
   let at = 0;
