@@ -3,6 +3,7 @@ import type { AggregateType, EventType } from '#libs/contracts/index.js';
 /** The aggregate that each event belongs to; consumers use it to ask for no more than they need. */
 export const ownerOf: Readonly<Record<EventType, AggregateType>> = {
   SiteCreated: 'site',
+  SiteEdited: 'site',
   GroupCreated: 'group',
   GroupEdited: 'group',
   GroupDeleted: 'group',

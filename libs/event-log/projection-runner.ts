@@ -9,7 +9,7 @@ import { ProjectionWriter } from './projection-writer.js';
 
 /** A replica that is silent for so long is gone, and its partitions go to the others. */
 const leaseTtlMs = 3_500;
-const renewEveryMs = 800;
+const renewEveryMs = 1_200;
 const pauseAfterErrorMs = 500;
 const lookEveryMs = 50;
 const eventsPerTransaction = 2_000;

@@ -5,6 +5,7 @@ import type { Attributes } from '@opentelemetry/api';
 import { defaultIfEmpty, isObservable, lastValueFrom } from 'rxjs';
 import type { Clock } from '#libs/clock/clock.js';
 import {
+  type AggregateId,
   type CloudEvent,
   type EventType,
   eventTypeOf,
@@ -36,8 +37,14 @@ export interface StrategyOptions {
   readonly logger: Logger;
 }
 
+/** What of the log this replica of its service reads at present; the others read the rest. */
+export interface OwnLanes {
+  /** Whether events of the aggregate are handled here; of two replicas both say no at times. */
+  reads(aggregate: AggregateId): boolean;
+}
+
 /** Nest's transport for a service: events and reports from JetStream, requests from core NATS. */
-export class JetStreamStrategy extends Server implements CustomTransportStrategy {
+export class JetStreamStrategy extends Server implements CustomTransportStrategy, OwnLanes {
   override readonly propagatesEventHandlerErrors = true;
   private readonly requests: RequestServer;
   private lanes: ServiceLanes | undefined;
@@ -66,6 +73,10 @@ export class JetStreamStrategy extends Server implements CustomTransportStrategy
   /** Lanes that this replica reads now. */
   get laneCount(): number {
     return this.lanes?.count ?? 0;
+  }
+
+  reads(aggregate: AggregateId): boolean {
+    return this.lanes?.reads(subjects.aggregate(aggregate)) ?? false;
   }
 
   on(): void {

@@ -9,7 +9,7 @@ import {
 import { type Logger, reasonOf } from '#libs/telemetry/logger.js';
 import { beat, emptyTable, farewell, type LaneTable } from './lane-table.js';
 
-const beatEveryMs = 700;
+const beatEveryMs = 1_200;
 const beatAgainAfterMs = 40;
 /** Who is silent for so long is dead to the others. */
 export const laneTtlMs = 3_000;
@@ -32,6 +32,12 @@ export interface LaneOptions {
   stop(lane: number): Promise<void>;
 }
 
+interface StoredTable {
+  readonly table: LaneTable;
+  /** Of its message; the fencing token of what the table says. */
+  readonly sequence: number;
+}
+
 /** Keeps a replica's share of the lanes of its service, by beats in the table of lanes. */
 export class LaneHolder {
   private readonly running = new Set<number>();
@@ -40,6 +46,8 @@ export class LaneHolder {
   private readonly moving = new Map<number, Promise<void>>();
   /** When each replica was last seen to beat, by this replica's clock: clocks may differ. */
   private readonly seen = new Map<string, { beats: number; atMs: number }>();
+  /** The table as this replica wrote it last; while it is still the newest no read is needed. */
+  private written: StoredTable | undefined;
   private confirmedMs: number;
   private cancel: Cancel = () => undefined;
   private isStopped = false;
@@ -92,9 +100,17 @@ export class LaneHolder {
     const { clock, replica, logger } = this.options;
     const startedMs = clock.nowMs();
     try {
-      const { table, sequence } = await this.read();
-      const { table: next, own, surplus } = beat(table, replica, this.dead(table), this.finished);
-      if (!(await this.write(next, sequence))) return beatAgainAfterMs;
+      const stored = this.written ?? (await this.read());
+      const { table, own, surplus } = beat(
+        stored.table,
+        replica,
+        this.dead(stored.table),
+        this.finished,
+      );
+      this.written = undefined;
+      const sequence = await this.write(table, stored.sequence);
+      if (sequence === undefined) return beatAgainAfterMs;
+      this.written = { table, sequence };
       this.confirmedMs = startedMs;
       this.follow(own, surplus);
       return surplus.length > 0 ? beatAgainAfterMs * 5 : beatEveryMs;
@@ -161,7 +177,7 @@ export class LaneHolder {
     return dead;
   }
 
-  private async read(): Promise<{ table: LaneTable; sequence: number }> {
+  private async read(): Promise<StoredTable> {
     const { manager, lanes } = this.options;
     const stored = await manager.streams.getMessage(laneStream, { last_by_subj: this.subject });
     if (!stored) return { table: emptyTable(lanes), sequence: 0 };
@@ -170,17 +186,17 @@ export class LaneHolder {
     return { table: isOther ? emptyTable(lanes) : table, sequence: stored.seq };
   }
 
-  /** @returns false when another replica was quicker */
-  private async write(table: LaneTable, lastSubjectSequence: number): Promise<boolean> {
+  /** @returns the table's sequence; undefined when another replica was quicker */
+  private async write(table: LaneTable, lastSubjectSequence: number): Promise<number | undefined> {
     try {
-      await jetstream(this.options.nats).publish(this.subject, JSON.stringify(table), {
-        expect: { lastSubjectSequence },
-        timeout: requestTimeoutMs,
-        retries: 1,
-      });
-      return true;
+      const { seq } = await jetstream(this.options.nats).publish(
+        this.subject,
+        JSON.stringify(table),
+        { expect: { lastSubjectSequence }, timeout: requestTimeoutMs, retries: 1 },
+      );
+      return seq;
     } catch (error) {
-      if (error instanceof JetStreamApiError && conflicts.has(error.code)) return false;
+      if (error instanceof JetStreamApiError && conflicts.has(error.code)) return undefined;
       throw error;
     }
   }
@@ -188,7 +204,8 @@ export class LaneHolder {
   private async sayFarewell(): Promise<void> {
     for (let attempt = 0; attempt < 5; attempt++) {
       const { table, sequence } = await this.read();
-      if (await this.write(farewell(table, this.options.replica), sequence)) return;
+      const left = farewell(table, this.options.replica);
+      if ((await this.write(left, sequence)) !== undefined) return;
     }
   }
 }

@@ -3,6 +3,7 @@ import { connect } from '@nats-io/transport-node';
 import { type Clock, sleep } from '#libs/clock/clock.js';
 import { DomainError } from '#libs/contracts/index.js';
 import { type Logger, reasonOf } from '#libs/telemetry/logger.js';
+import { NatsLink } from './nats-link.js';
 import type { ServiceConfig } from './service-config.js';
 
 const attemptTimeoutMs = 3000;
@@ -55,15 +56,9 @@ export async function connectNats(
 
 /** Whether the connection is up now; a server that hangs is lost after its time to answer. */
 export function natsCheck(nats: NatsConnection): () => Promise<string | undefined> {
-  let isConnected = true;
-  void (async () => {
-    for await (const { type } of nats.status()) {
-      if (type === 'disconnect') isConnected = false;
-      if (type === 'reconnect') isConnected = true;
-    }
-  })();
+  const link = new NatsLink(nats);
   return async () => {
-    if (nats.isClosed() || !isConnected) return 'the connection to NATS is lost';
+    if (!link.isUp) return 'the connection to NATS is lost';
     await nats.flush();
     return undefined;
   };

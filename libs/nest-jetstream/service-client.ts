@@ -9,9 +9,12 @@ import {
 import { errors, type Msg, type MsgHdrs, type NatsConnection, nuid } from '@nats-io/nats-core';
 import { CommandReplySchema, subjects } from '#libs/contracts/index.js';
 import type { Caller } from './context.js';
+import { LinkLost, NatsLink } from './nats-link.js';
 import { callerHeaders, refusalOf } from './wire.js';
 
 const commandTimeoutMs = 15_000;
+/** A server that starts again is back by then. */
+const reconnectWithinMs = 3_000;
 
 /** A service refused: the DomainError it threw, as it crossed the border. */
 export class CommandRefusedError extends Error {
@@ -26,14 +29,18 @@ export class CommandRefusedError extends Error {
   }
 }
 
-/** No replica of a service answered in time; whether it acted is unknown. */
+/** No replica of a service answered; unless the message says otherwise it may have acted. */
 export class ServiceUnavailable extends Error {
   override readonly name = 'ServiceUnavailable';
 }
 
 /** Sends commands and queries to services. */
 export class ServiceClient {
-  constructor(private readonly nats: NatsConnection) {}
+  private readonly link: NatsLink;
+
+  constructor(private readonly nats: NatsConnection) {
+    this.link = new NatsLink(nats);
+  }
 
   /** @throws CommandRefusedError, ServiceUnavailable */
   async command<S extends DescMessage>(
@@ -83,9 +90,16 @@ export class ServiceClient {
   }
 
   private async ask(subject: string, payload: Uint8Array, headers: MsgHdrs, timeout: number) {
+    if (!(await this.link.whenUp(Math.min(timeout, reconnectWithinMs)))) {
+      throw new ServiceUnavailable('NATS cannot be reached: nothing was asked for');
+    }
     try {
-      return await this.nats.request(subject, payload, { headers, timeout });
+      return await this.link.whileUp(this.nats.request(subject, payload, { headers, timeout }));
     } catch (cause) {
+      if (cause instanceof LinkLost) {
+        const reason = `${cause.message} before it answered`;
+        throw new ServiceUnavailable(`${subject}: ${reason}`, { cause });
+      }
       const isMissing = cause instanceof errors.RequestError && cause.isNoResponders();
       const reason = isMissing ? 'no service listens' : 'no answer in time';
       throw new ServiceUnavailable(`${subject}: ${reason}`, { cause });

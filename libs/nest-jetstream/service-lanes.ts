@@ -98,6 +98,14 @@ export class ServiceLanes {
     ];
   }
 
+  /** Whether the events of an aggregate are read here now. */
+  reads(subject: string): boolean {
+    const place = this.places.findIndex(
+      ({ source, lane }) => source.parksFollowers && source.laneOf(subject) === lane,
+    );
+    return this.consumers.has(place);
+  }
+
   /** Lanes that are read here now. */
   get count(): number {
     return this.consumers.size;

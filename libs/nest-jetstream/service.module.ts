@@ -5,10 +5,11 @@ import type { EventLog } from '#libs/event-log/event-log.js';
 import type { Telemetry } from '#libs/telemetry/adapters/setup.js';
 import type { Logger } from '#libs/telemetry/logger.js';
 import { HealthController } from './health.controller.js';
+import type { OwnLanes } from './jetstream-strategy.js';
 import { Readiness } from './readiness.js';
 import { ServiceClient } from './service-client.js';
 import type { ServiceConfig } from './service-config.js';
-import { CLOCK, EVENT_LOG, LOGGER, NATS, SERVICE_CONFIG, TELEMETRY } from './tokens.js';
+import { CLOCK, EVENT_LOG, LOGGER, NATS, OWN_LANES, SERVICE_CONFIG, TELEMETRY } from './tokens.js';
 
 /** What every service gets injected. */
 export interface ServiceFrame {
@@ -18,6 +19,7 @@ export interface ServiceFrame {
   readonly config: ServiceConfig;
   readonly logger: Logger;
   readonly readiness: Readiness;
+  readonly ownLanes: OwnLanes;
   readonly telemetry?: Telemetry | undefined;
 }
 
@@ -36,6 +38,7 @@ export function serviceModule(
     { provide: NATS, useValue: frame.nats },
     { provide: SERVICE_CONFIG, useValue: frame.config },
     { provide: LOGGER, useValue: frame.logger },
+    { provide: OWN_LANES, useValue: frame.ownLanes },
     { provide: TELEMETRY, useValue: frame.telemetry },
     { provide: Readiness, useValue: frame.readiness },
     { provide: ServiceClient, useValue: new ServiceClient(frame.nats) },

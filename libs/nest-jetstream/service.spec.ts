@@ -54,6 +54,7 @@ class Probe {
 
   @OnIngress('received')
   async received(): Promise<void> {
+    await gate;
     handled.push('received');
     whenHandled();
   }
@@ -197,17 +198,55 @@ describe('a service on JetStream', () => {
 
   it('is not ready while NATS is away, and goes on when it is back', async () => {
     const ready = () => fetch(`${service.url}/readyz`);
+    const client = new ServiceClient(nats);
+    const caller = { actor: 'cli:ann', commandId: 'c-away' };
     expect((await ready()).status).toBe(200);
     await server.kill();
     const deadline = AbortSignal.timeout(5000);
     while ((await ready()).status !== 503) expect(deadline.aborted).toBe(false);
     expect((await service.readiness()).reasons).toEqual(['the connection to NATS is lost']);
+    const refused = client.command('probe', 'CreateSite', CreateSiteSchema, {}, caller);
+    await expect(refused).rejects.toThrow('NATS cannot be reached: nothing was asked for');
     expect((await fetch(`${service.url}/livez`)).status).toBe(200);
     await server.restart();
     await createSite('www');
     await handledCount(1);
-    expect((await ready()).status).toBe(200);
+    const green = AbortSignal.timeout(5000);
+    while ((await ready()).status !== 200) expect(green.aborted).toBe(false);
   });
+
+  it('tells who asks at once that the connection was lost, whatever became of it', async () => {
+    const client = new ServiceClient(nats);
+    const query = [RunQuerySchema, RunQuerySchema, {}, 60_000] as const;
+    nats.subscribe('silent', { callback: () => void server.kill() });
+    await expect(client.request('silent', ...query)).rejects.toThrow(
+      'silent: the connection to NATS was lost before it answered',
+    );
+    await server.restart();
+  });
+
+  it('answers commands during a flood of reports, of which it has few in hand', async () => {
+    let open: () => void = () => undefined;
+    gate = new Promise((resolve) => {
+      open = resolve;
+    });
+    const [flood, commands] = [3_000, 50];
+    for (let number = 0; number < flood; number++) {
+      nats.publish(subjects.ingressOf(`leader-${number % 300}`, 'received'), new Uint8Array());
+    }
+    const manager = await jetstreamManager(nats);
+    const info = () => manager.consumers.info('INGRESS', 'probe-ingress-0');
+    while ((await info()).num_ack_pending === 0) expect(handled).toEqual([]);
+    const client = new ServiceClient(nats);
+    for (let number = 0; number < commands; number++) {
+      const command = { site: `during-${number}` };
+      await client.command('probe', 'CreateSite', CreateSiteSchema, command, caller);
+    }
+    expect((await info()).num_ack_pending).toBeLessThanOrEqual(1_000);
+    open();
+    await handledCount(flood + commands);
+    expect(handled.filter((what) => what === 'received')).toHaveLength(flood);
+  }, 30_000);
 
   it('finishes what it handles before it stops', async () => {
     let open: () => void = () => undefined;

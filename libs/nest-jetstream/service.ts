@@ -69,13 +69,13 @@ async function startConnected(
   const { allowLazySync, natsMonitorUrl: monitorUrl, natsReplicas: replicas } = config;
   const log = await openJetStreamLog(nats, { allowLazySync, monitorUrl, replicas, logger });
   const readiness = new Readiness(clock);
-  const frame = { log, clock, nats, config, logger, readiness, telemetry };
+  const strategy = new JetStreamStrategy({ service: name, nats, clock, logger });
+  const frame = { log, clock, nats, config, logger, readiness, telemetry, ownLanes: strategy };
   const app = await NestFactory.create(
     serviceModule(definition.module, frame),
     new FastifyAdapter(),
-    { logger: nestLogger(logger), abortOnError: false },
+    { logger: nestLogger(logger), abortOnError: false, rawBody: true },
   );
-  const strategy = new JetStreamStrategy({ service: name, nats, clock, logger });
   readiness.add('NATS', natsCheck(nats));
   readiness.add('consumers', async () => strategy.problems()[0]);
   showHealth(name, readiness, strategy);

@@ -10,5 +10,7 @@ export const NATS = Symbol('NATS');
 export const SERVICE_CONFIG = Symbol('SERVICE_CONFIG');
 /** A `Logger`. */
 export const LOGGER = Symbol('LOGGER');
+/** An `OwnLanes`: what of the log this replica reads. */
+export const OWN_LANES = Symbol('OWN_LANES');
 /** A `Telemetry`, or undefined. */
 export const TELEMETRY = Symbol('TELEMETRY');

@@ -28,6 +28,12 @@ export class VirtualClock implements Clock {
     };
   }
 
+  /** When the next timer is due; undefined while nobody waits. */
+  nextDueMs(): number | undefined {
+    for (let next = this.timers[0]; next && !next.action; next = this.timers[0]) this.removeFirst();
+    return this.timers[0]?.atMs;
+  }
+
   /** Moves time forward by `durationMs`, firing what falls due on the way. */
   advance(durationMs: number): void {
     const untilMs = this.currentMs + durationMs;

@@ -6,6 +6,7 @@ import {
   type IncomingMessage,
 } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { pipeline, Readable } from 'node:stream';
 import type { PeerCertificate } from 'node:tls';
 import type { TlsIdentity } from '#libs/keys/key-provider.js';
 import { isControlPlane, nodeIn } from '#libs/keys/tls-names.js';
@@ -13,7 +14,8 @@ import { isControlPlane, nodeIn } from '#libs/keys/tls-names.js';
 export interface PeerRequest {
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array;
+  /** A stream needs its `content-length` among the headers. */
+  readonly body?: Uint8Array | Readable;
   readonly signal?: AbortSignal;
   /** Whose certificate the server must show; `fleet`: the control plane's or an agent's. */
   readonly expect: 'control-plane' | 'fleet';
@@ -67,6 +69,10 @@ export class PeerConnections implements PeerHttp {
         resolve({ status, headers, body: response });
       });
       request.on('error', reject);
+      if (body instanceof Readable) {
+        pipeline(body, request, (error) => error && reject(error));
+        return;
+      }
       if (body) request.setHeader('content-length', body.length);
       request.end(body);
     });
