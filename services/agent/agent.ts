@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { posixType, shellType } from '#libs/assignment/command-sets.js';
 import { systemClock, systemRandom } from '#libs/clock/adapters/system-clock.js';
 import {
   type EnrolReply,
@@ -9,6 +10,7 @@ import type { SegmentMember } from '#libs/election/segment.js';
 import { SegmentRuntime } from '#libs/election/segment-runtime.js';
 import { fastTimings, standardTimings } from '#libs/election/timings.js';
 import { readHostPolicy } from '#libs/interpreter/adapters/host-policy-file.js';
+import type { HostPolicy } from '#libs/interpreter/host-policy.js';
 import { agentKeysIn } from '#libs/keys/adapters/file-keys.js';
 import type { TrustRoot } from '#libs/keys/key-provider.js';
 import type { SessionOutcome } from '#libs/multicast/session.js';
@@ -53,6 +55,7 @@ class Agent implements RunningAgent {
   private readonly enrolment: EnrolReply;
   private readonly trust: TrustRoot;
   private readonly timings;
+  private readonly hostPolicy: HostPolicy;
   private readonly segmentKeys: SegmentKeys;
   private readonly statistics: SegmentStatistics;
   private readonly clockOffset: ClockOffset;
@@ -79,6 +82,7 @@ class Agent implements RunningAgent {
     this.enrolment = enrolment;
     this.clockOffset = new ClockOffset(systemClock, access.http, log);
     this.trust = access.trust;
+    this.hostPolicy = readHostPolicy(join(config.root, 'host.json'));
     this.timings = config.timings === 'fast' ? fastTimings : standardTimings;
     this.statistics = new SegmentStatistics(config.segment);
     this.segmentKeys = new SegmentKeys({
@@ -130,7 +134,7 @@ class Agent implements RunningAgent {
     });
     this.standing = new Standing({
       root,
-      policy: readHostPolicy(join(root, 'host.json')),
+      policy: this.hostPolicy,
       clock: systemClock,
       executor: this.executor,
       expected: this.enrolment.expected,
@@ -175,6 +179,7 @@ class Agent implements RunningAgent {
       clock: systemClock,
       config: this.config,
       httpUrl: this.http.url,
+      agentType: this.hostPolicy.host ? shellType : posixType,
       capacity: capacityMeter(this.config.root, systemClock, () => this.http.connections()),
       executor: this.standing,
       onChanged: () => this.runtime.describeChanged(),

@@ -16,6 +16,17 @@ describe("the agent's options", () => {
     });
   });
 
+  it('have a staging role only with the token that admits it', () => {
+    const staging = [...given, '--staging', 'www=/srv/www', '--staging', 'app=/srv/app'];
+    const config = agentConfig(staging, { ESPALIER_STAGING_TOKEN: 'espt_x' });
+    expect(config).toMatchObject({
+      staging: { www: '/srv/www', app: '/srv/app' },
+      stagingToken: 'espt_x',
+    });
+    expect(() => agentConfig(staging, {})).toThrow('--staging-token-file');
+    expect(agentConfig(given, {})).toMatchObject({ staging: {}, stagingToken: '' });
+  });
+
   it('take labels', () => {
     const labels = ['--label', 'tier=web', '--label', 'note=a=b'];
     expect(agentConfig([...given, ...labels], {}).labels).toEqual({ tier: 'web', note: 'a=b' });

@@ -42,6 +42,10 @@ export interface AgentConfig {
   readonly publicUrl?: string;
   /** Others cannot, or shall not, connect to it. */
   readonly isLeaf: boolean;
+  /** Its staging role: the directory of each site that runs may ask for. */
+  readonly staging: Readonly<Record<string, string>>;
+  /** What admits content of a staging server; an agent's identity alone does not. */
+  readonly stagingToken: string;
 }
 
 export class BadAgentOption extends DomainError {
@@ -77,6 +81,8 @@ export function agentConfig(args: readonly string[], env: NodeJS.ProcessEnv): Ag
     tls: oneOf('tls', values.tls ?? 'on', onOrOff),
     ...(values['public-url'] ? { publicUrl: values['public-url'].replace(/\/+$/, '') } : {}),
     isLeaf: values.leaf ?? false,
+    staging: Object.fromEntries((values.staging ?? []).map((text) => pairIn('staging', text))),
+    stagingToken: stagingTokenIn(values, env),
   };
 }
 
@@ -106,6 +112,8 @@ function parse(args: readonly string[]) {
         tls: { type: 'string' },
         'public-url': { type: 'string' },
         leaf: { type: 'boolean' },
+        staging: { type: 'string', multiple: true },
+        'staging-token-file': { type: 'string' },
       },
     });
   } catch (cause) {
@@ -148,6 +156,17 @@ function fileIn(option: string, path: string): string {
     const reason = (cause as Error).message;
     throw new BadAgentOption(`--${option} cannot be read: ${reason}`, 'check the path', { cause });
   }
+}
+
+/** @throws BadAgentOption for a staging role without it */
+function stagingTokenIn(
+  values: { readonly staging?: string[]; readonly 'staging-token-file'?: string },
+  env: NodeJS.ProcessEnv,
+): string {
+  if (!values.staging?.length) return '';
+  const path = values['staging-token-file'];
+  const token = path ? fileIn('staging-token-file', path) : env.ESPALIER_STAGING_TOKEN;
+  return required(token, 'staging-token-file');
 }
 
 function tokenIn(path: string | undefined): string {

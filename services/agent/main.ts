@@ -3,6 +3,7 @@ import { DomainError } from '#libs/contracts/index.js';
 import { startTelemetry } from '#libs/telemetry/adapters/setup.js';
 import { startAgent } from './agent.js';
 import { agentConfig } from './config.js';
+import { startStagingServer } from './staging.js';
 
 const log = (line: string) => {
   process.stderr.write(`${new Date(systemClock.nowMs()).toISOString()} ${line}\n`);
@@ -10,9 +11,14 @@ const log = (line: string) => {
 
 try {
   const telemetry = await startTelemetry('agent', process.env, 'none');
-  const agent = await startAgent(agentConfig(process.argv.slice(2), process.env), log);
+  const config = agentConfig(process.argv.slice(2), process.env);
+  const agent = await startAgent(config, log);
+  const { node: server, staging: directories, stagingToken: token } = config;
+  const isStaging = Object.keys(directories).length > 0;
+  const staging = isStaging && startStagingServer({ ...config, server, directories, token, log });
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
+      if (staging) staging.close();
       const closed = agent.close().then(() => telemetry.close());
       void closed.then(() => process.exit(0));
     });

@@ -9,35 +9,59 @@ export interface TimeAnswer {
 }
 
 const samples = 4;
+/** Measurements that are remembered: the best of them counts. */
+const remembered = 8;
+/** How far two clocks may drift apart, in milliseconds per millisecond: 100 ppm. */
+const drift = 1e-4;
+/** A clock that is better known than this is left alone for a while. */
+const goodErrorMs = 10;
 const timeoutMs = 2_000;
 const longestAnswerBytes = 1_024;
 const intervalMs = 60_000;
 /** While the clock is not good enough to switch by. */
 const soonMs = 1_000;
+/** While it could be known better, e.g. because all servers started together. */
+const betterMs = 2_000;
 /** What a leader answers before it has measured: its members must not trust it. */
 const unmeasuredErrorMs = 86_400_000;
 
+/** One measurement, by the clock that no one sets. */
+interface Measured {
+  /** The control plane's time less `monotonicMs()`. */
+  readonly offsetMs: number;
+  readonly errorMs: number;
+  /** `monotonicMs()` of the measurement. */
+  readonly atMs: number;
+}
+
 /**
- * This host's distance from the control plane's clock, measured as by NTP: the answer with the
- * shortest way counts. A leader asks the control plane, members ask their leader, so errors add up
- * and are told along.
+ * This host's distance from the control plane's clock, measured as by NTP: of the newest answers,
+ * the one with the shortest way counts. A leader asks the control plane, members ask their leader,
+ * so errors add up and are told along.
  */
 export class ClockOffset {
-  private best: ControlClock = { offsetMs: 0, errorMs: 0 };
+  /** Newest last. */
+  private measured: readonly Measured[] = [];
   private cancel: (() => void) | undefined;
 
   constructor(
     private readonly clock: Clock,
     private readonly http: PeerHttp,
     private readonly log: (line: string) => void,
+    /** A clock that no one sets. */
+    private readonly monotonicMs: () => number = () => performance.now(),
   ) {}
 
   get current(): ControlClock {
-    return this.best;
+    const nowMs = this.monotonicMs();
+    const errorOf = ({ errorMs, atMs }: Measured) => errorMs + (nowMs - atMs) * drift;
+    const [best] = this.measured.toSorted((a, b) => errorOf(a) - errorOf(b));
+    if (!best) return { offsetMs: 0, errorMs: 0 };
+    return { offsetMs: best.offsetMs + nowMs - this.clock.nowMs(), errorMs: errorOf(best) };
   }
 
   now(): TimeAnswer {
-    const { offsetMs, errorMs } = this.best;
+    const { offsetMs, errorMs } = this.current;
     return { nowMs: this.clock.nowMs() + offsetMs, errorMs: errorMs || unmeasuredErrorMs };
   }
 
@@ -52,8 +76,7 @@ export class ClockOffset {
       .catch((error: Error) => this.log(`the clock of ${url} cannot be read: ${error.message}`))
       .then(() => {
         if (stop.isAsked) return;
-        const waitMs = isTrusted(this.best) ? intervalMs : soonMs;
-        this.cancel = this.clock.schedule(waitMs, () => this.follow(url));
+        this.cancel = this.clock.schedule(this.waitMs(), () => this.follow(url));
       });
   }
 
@@ -61,22 +84,33 @@ export class ClockOffset {
     this.cancel?.();
   }
 
+  private waitMs(): number {
+    const { current } = this;
+    if (!isTrusted(current)) return soonMs;
+    return current.errorMs > goodErrorMs ? betterMs : intervalMs;
+  }
+
   private async measure(url: string): Promise<void> {
-    let best: ControlClock | undefined;
+    let best: Measured | undefined;
     for (let i = 0; i < samples; i++) {
-      const sentMs = performance.now();
-      const sentAtMs = this.clock.nowMs();
+      const sentMs = this.monotonicMs();
       const signal = AbortSignal.timeout(timeoutMs);
       const response = await this.http.request(url, { signal, expect: 'fleet' });
       const text = (await readAll(response, longestAnswerBytes)).toString();
       const answer = JSON.parse(text) as TimeAnswer;
-      const tripMs = performance.now() - sentMs;
+      const tripMs = this.monotonicMs() - sentMs;
       const errorMs = tripMs / 2 + answer.errorMs + clockTickMs;
-      const offsetMs = answer.nowMs - (sentAtMs + tripMs / 2);
-      if (!best || errorMs < best.errorMs) best = { offsetMs, errorMs };
+      const offsetMs = answer.nowMs - (sentMs + tripMs / 2);
+      if (!best || errorMs < best.errorMs) best = { offsetMs, errorMs, atMs: sentMs };
     }
-    if (best) this.best = best;
+    if (best) this.measured = [...this.measured.filter(agreesWith(best)), best].slice(-remembered);
   }
+}
+
+/** Who slept, or asks another control plane, has another distance from now on. */
+function agreesWith(newest: Measured): (before: Measured) => boolean {
+  return ({ offsetMs, errorMs, atMs }) =>
+    Math.abs(offsetMs - newest.offsetMs) <= errorMs + newest.errorMs + (newest.atMs - atMs) * drift;
 }
 
 /** Both clocks tell whole milliseconds. */

@@ -5,8 +5,10 @@ import { create, toBinary } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { blockBytes } from '#libs/assignment/container.js';
 import { signNotification } from '#libs/assignment/signed-notification.js';
+import { systemClock } from '#libs/clock/adapters/system-clock.js';
 import { NotificationSchema } from '#libs/contracts/index.js';
 import { generatePrivateKeyPem, signingKeyFromPem } from '#libs/keys/ed25519.js';
+import { linkGate } from '#libs/tree/adapters/host-link.js';
 import { PullFixture } from './pull-fixture.js';
 
 const dataBytes = 40 * blockBytes + 17;
@@ -141,6 +143,24 @@ describe('a pull', () => {
   });
 });
 
+describe('the limit of a link', () => {
+  const bytesPerS = 4_000_000;
+  const limited = () => linkGate({ otherwise: bytesPerS, windows: [] }, systemClock);
+  test.each(['up', 'down'] as const)('holds on sockets, %s', async (way) => {
+    const origin = await fixture.server(honest);
+    const source = await fixture.agent('a', 1, 1e12, way === 'up' ? { up: limited() } : {});
+    await source.puller.pull(fixture.request(origin));
+    const taker = await fixture.agent('b', 1, 1e12, way === 'down' ? { down: limited() } : {});
+    const startedMs = performance.now();
+    const { path } = await taker.puller.pull(fixture.request(source.url));
+    const tookMs = performance.now() - startedMs;
+    expect(same(path)).toBe(true);
+    const burstBytes = 1024 ** 2;
+    const leastMs = ((fixture.containerBytes - burstBytes) / bytesPerS) * 1_000;
+    expect(tookMs).toBeGreaterThan(leastMs);
+  });
+});
+
 describe('a source that fails', () => {
   const lie = (request: IncomingMessage, response: ServerResponse) => {
     const { start, end } = rangeOf(request);
@@ -170,12 +190,16 @@ describe('a source that fails', () => {
   const away = (_request: IncomingMessage, response: ServerResponse) => {
     response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end();
   };
+  const full = (_request: IncomingMessage, response: ServerResponse) => {
+    response.writeHead(404).end();
+  };
   const cases: [string, (request: IncomingMessage, response: ServerResponse) => void][] = [
     ['sends wrong bytes', lie],
     ['never stops', endless],
     ['breaks off', half],
     ['sends next to nothing', loris],
     ['sends elsewhere', away],
+    ['has nothing, because its disk is full', full],
   ];
 
   test.each(cases)('and %s is replaced by another', async (_what, listener) => {

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { fromBinary } from '@bufbuild/protobuf';
 import type { Cancel, Clock } from '#libs/clock/clock.js';
@@ -10,6 +11,7 @@ import {
 } from '#libs/contracts/index.js';
 import type { TrustRoot } from '#libs/keys/key-provider.js';
 import { type AssignmentExecutor, type ControlClock, failedReport } from '../app/executor.js';
+import { sitesIn } from '../app/site-versions.js';
 import { untilDue } from '../app/until-due.js';
 import type { ExecuteRequest, ExecutorMessage, ExecutorStart } from './executor-messages.js';
 
@@ -24,6 +26,11 @@ export interface ExecutorThreadOptions extends ExecutorStart {
 
 /** A thread costs 25 MB of memory and 0.1 s to start: kept for a burst, not for a day. */
 const defaultIdleMs = 10_000;
+/**
+ * Of the thread: commands by the ten thousand are short-lived objects, and its memory goes with it.
+ * The agent's own is small, by an option of the process that no limit of a thread overrides.
+ */
+const semiSpaceMb = 16;
 
 interface Pending {
   readonly assignmentId: string;
@@ -49,7 +56,8 @@ export class ExecutorThread implements AssignmentExecutor {
   /** Mends what a crash left, then is ready. @throws with the reason when it cannot start */
   static async start(options: ExecutorThreadOptions): Promise<ExecutorThread> {
     const thread = new ExecutorThread(options);
-    await thread.open();
+    // A new server has nothing to mend.
+    if (sitesIn(options.root).length > 0) await thread.open();
     return thread;
   }
 
@@ -112,6 +120,7 @@ export class ExecutorThread implements AssignmentExecutor {
     const workerData: ExecutorStart = { root, node, trust, agreementKey };
     const script = new URL('./executor-worker.js', import.meta.url);
     // Files are opened by native calls too, of which Node knows nothing.
+    setFlagsFromString(`--max-semi-space-size=${semiSpaceMb}`);
     const worker = new Worker(script, { workerData, trackUnmanagedFds: false });
     return new Promise((resolve, reject) => {
       worker.on('error', reject);

@@ -4,6 +4,7 @@ import { toBinary } from '@bufbuild/protobuf';
 import { AssignmentReportSchema, LiveVersionSchema } from '#libs/contracts/index.js';
 import { readHostPolicy } from '#libs/interpreter/adapters/host-policy-file.js';
 import { hostPorts } from '#libs/interpreter/adapters/host-ports.js';
+import { shellHost } from '#libs/interpreter/adapters/shell-host.js';
 import type { TrustRoot } from '#libs/keys/key-provider.js';
 import { type ControlClock, Executor } from '../app/executor.js';
 import type { ExecuteRequest, ExecutorMessage, ExecutorStart } from './executor-messages.js';
@@ -27,13 +28,15 @@ let controlClock: ControlClock = { offsetMs: 0, errorMs: 0 };
 const say = (message: ExecutorMessage) => parentPort?.postMessage(message);
 
 try {
+  const hostPolicy = readHostPolicy(join(root, 'host.json'));
+  const { host } = hostPolicy;
   const executor = await Executor.start({
     root,
     node,
     trust,
     agreementKey,
-    ports: hostPorts,
-    hostPolicy: readHostPolicy(join(root, 'host.json')),
+    ports: host ? { ...hostPorts, otherHost: shellHost(host) } : hostPorts,
+    hostPolicy,
     controlClock: () => controlClock,
     switches: switchMemory(join(root, 'spool', 'switches.json')),
     onLiveChanged: () => say({ kind: 'live-changed', live: liveVersions() }),

@@ -9,9 +9,16 @@ import type { Clock } from '#libs/clock/clock.js';
 import { JobType } from '#libs/contracts/index.js';
 import { generatePrivateKeyPem, type SigningKey, signingKeyFromPem } from '#libs/keys/ed25519.js';
 import { seededRandom } from '#libs/testkit/seeded-random.js';
+import type { LinkGate } from '#libs/tree/link-gate.js';
 import { ContainerPuller } from './container-puller.js';
 import { ContainerSpool } from './container-spool.js';
 import { startAgentHttp } from './http-server.js';
+
+/** What limits an agent's link. */
+interface Link {
+  readonly up?: LinkGate;
+  readonly down?: LinkGate;
+}
 
 /** A container to be pulled, and agents that pull it from each other: for specs and benches. */
 export class PullFixture {
@@ -46,7 +53,7 @@ export class PullFixture {
   }
 
   /** An agent's spool, server and puller; `hasten`: how much faster its time-outs pass. */
-  async agent(name: string, hasten = 1, spoolBudgetBytes = 1e12) {
+  async agent(name: string, hasten = 1, spoolBudgetBytes = 1e12, link: Link = {}) {
     const clock: Clock = {
       nowMs: () => systemClock.nowMs() * hasten,
       schedule: (delayMs, action) => systemClock.schedule(delayMs / hasten, action),
@@ -63,9 +70,11 @@ export class PullFixture {
       time: () => ({ nowMs: 0, errorMs: 0 }),
       health: () => ({ inService: true, sites: [] }),
       onServedToMember: () => undefined,
+      ...(link.up && { uplink: link.up }),
     });
     this.closing.push(() => http.close());
-    return { url: http.url, spool, puller: new ContainerPuller(spool, trust, clock) };
+    const puller = new ContainerPuller(spool, trust, clock, undefined, link.down);
+    return { url: http.url, spool, puller };
   }
 
   /** A server that answers as it is told. */

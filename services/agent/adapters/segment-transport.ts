@@ -23,6 +23,7 @@ import { type UdpDataChannel, udpDataChannel } from '#libs/multicast/adapters/ud
 import type { UdpAddress } from '#libs/multicast/control-port.js';
 import { dataGroupOf, isDataGroup } from '#libs/multicast/group-choice.js';
 import type { SessionOutcome } from '#libs/multicast/session.js';
+import { currentTraceparent } from '#libs/telemetry/trace-context.js';
 import { digestOf } from '../app/announcements.js';
 import type { Member } from '../app/member.js';
 import type { ChannelFacts } from '../app/segment-statistics.js';
@@ -112,6 +113,7 @@ export class SegmentTransport {
           containerBytes: Number(containerBytes),
           headBytes,
           unicastUrl,
+          traceparent: currentTraceparent() ?? '',
         },
         participants: members.flatMap(({ register, address }) =>
           address ? [{ node: register.node, address }] : [],

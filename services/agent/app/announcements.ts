@@ -7,6 +7,7 @@ import {
   type SessionAnnouncement,
   SessionAnnouncementSchema,
 } from '#libs/contracts/index.js';
+import { currentTraceparent } from '#libs/telemetry/trace-context.js';
 
 /** The announcement of a container that is to be pulled from the leader: it is not multicast. */
 export function unicastAnnouncement(
@@ -23,6 +24,7 @@ export function unicastAnnouncement(
     participants: [...participants],
     unicastUrl: leaderUrl,
     unicast: true,
+    traceparent: currentTraceparent() ?? '',
   });
 }
 

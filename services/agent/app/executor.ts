@@ -1,8 +1,10 @@
 import type { KeyObject } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
+import { posixType } from '#libs/assignment/command-sets.js';
 import type { AssignmentHead } from '#libs/assignment/container.js';
 import { AssignmentRefused } from '#libs/assignment/errors.js';
 import { openContainer } from '#libs/assignment/reader.js';
+import { sleep } from '#libs/clock/clock.js';
 import {
   type AssignmentHeader,
   type AssignmentReport,
@@ -22,7 +24,7 @@ import type { SitePolicy } from '#libs/interpreter/site-policy.js';
 import type { TrustRoot } from '#libs/keys/key-provider.js';
 import { type ControlClock, isTrusted } from './control-clock.js';
 import { liveVersionsOf, sitesIn, versionWith } from './site-versions.js';
-import { untilTime } from './until-due.js';
+import { nearMs, untilTime } from './until-due.js';
 
 export type { ControlClock } from './control-clock.js';
 
@@ -194,9 +196,15 @@ export class Executor implements AssignmentExecutor {
     const sequence = versionWith(readSiteState(location), header, wanted) ?? wanted;
     const sitePolicy = this.policyOf(site);
     const onReceipt = header.switchAtMs > 0n && !isTrusted(controlClock());
-    const due = onReceipt ? {} : { due: () => this.untilDue(header) };
+    let readyAtMs: number | undefined;
+    const due = async () => {
+      readyAtMs = ports.clock.nowMs() + controlClock().offsetMs;
+      if (!onReceipt) await this.untilDue(header);
+    };
+    const isTogether = header.switchAtMs > 0n;
+    const settle = () => (isTogether ? sleep(ports.clock, settleMs) : Promise.resolve());
     const { switchedAtMs, treeDigest, cleanup } = await this.noticing(site, () =>
-      goLive({ ...location, sequence, sitePolicy, ...due }, ports),
+      goLive({ ...location, sequence, sitePolicy, due, settle }, ports),
     );
     switches.remember(site, Number(header.sequence));
     void cleanup.then((removed) => {
@@ -210,12 +218,14 @@ export class Executor implements AssignmentExecutor {
       treeDigest: Buffer.from(treeDigest, 'hex'),
       switchedAtMs: BigInt(Math.round(switchedAtMs + offsetMs)),
       clockErrorMs: Math.ceil(errorMs),
+      readyAtMs: BigInt(Math.round(readyAtMs ?? 0)),
       onReceipt,
     };
   }
 
   private async untilDue({ switchAtMs }: AssignmentHeader): Promise<void> {
     const { ports, controlClock } = this.options;
+    await untilTime(Number(switchAtMs) - nearMs, ports.clock, controlClock);
     const due = untilTime(Number(switchAtMs), ports.clock, controlClock);
     this.armed = Promise.all([this.armed, due]);
     await due;
@@ -224,7 +234,8 @@ export class Executor implements AssignmentExecutor {
   private admit(header: AssignmentHeader): void {
     const { node, ports } = this.options;
     const facts = { site: header.site, node, nowMs: ports.clock.nowMs(), highestSwitched: 0 };
-    checkAdmission(header, facts);
+    const agentType = ports.otherHost?.agentType ?? posixType;
+    checkAdmission(header, { ...facts, agentType });
   }
 
   /** Repeats the checks of what went live just before this host or this agent stopped. */
@@ -254,6 +265,9 @@ export class Executor implements AssignmentExecutor {
     return this.options.hostPolicy?.policyOf(site) ?? {};
   }
 }
+
+/** Servers that switch together leave each other so long before they flush what they did. */
+const settleMs = 50;
 
 /** What a server says of an assignment that it could not get or execute. */
 export function failedReport(node: string, assignmentId: string, error: string): AssignmentReport {

@@ -31,9 +31,9 @@ export interface LeaderOptions {
   readonly segment: string;
   readonly clock: Clock;
   readonly httpUrl: string;
-  readonly runtime: SegmentRuntime;
-  readonly link: ControlLink;
-  readonly puller: ContainerPuller;
+  readonly runtime: Pick<SegmentRuntime, 'collectReports' | 'members' | 'leader' | 'isLeader'>;
+  readonly link: Pick<ControlLink, 'nextLeader'>;
+  readonly puller: Pick<ContainerPuller, 'pull'>;
   /** How long a member may be gone before its report is given up. */
   readonly memberGraceMs: number;
   /** Sends a container to other members; `onAnnouncement` gets what Leader Alive repeats. */

@@ -1,6 +1,7 @@
 import type { Clock } from '#libs/clock/clock.js';
 import type { AssignmentReport, SessionAnnouncement } from '#libs/contracts/index.js';
 import type { Decision, StopReason } from '#libs/multicast/session.js';
+import { currentTraceparent, inSpanOf } from '#libs/telemetry/trace-context.js';
 import type { ContainerPuller } from '../adapters/container-puller.js';
 import type { ContainerSpool } from '../adapters/container-spool.js';
 import { digestOf, isUnicast } from './announcements.js';
@@ -46,7 +47,8 @@ export class Member {
     const digest = digestOf(announcement);
     const path = await this.options.spool.complete(digest);
     this.held.add(digest);
-    void this.executeAndReport(announcement.assignmentId, path, false);
+    const { assignmentId, traceparent } = announcement;
+    void this.executeAndReport(assignmentId, path, false, traceparent);
   }
 
   /** A session ended without the whole container. */
@@ -57,8 +59,17 @@ export class Member {
   }
 
   /** Executes a container that is on disk and reports, also when it was executed before. */
-  async executeAndReport(assignmentId: string, path: string, byUnicast: boolean): Promise<void> {
-    const report = await this.options.executor.execute(assignmentId, path);
+  async executeAndReport(
+    assignmentId: string,
+    path: string,
+    byUnicast: boolean,
+    traceparent = currentTraceparent(),
+  ): Promise<void> {
+    const { node, executor } = this.options;
+    const of = { 'espalier.assignment.id': assignmentId, 'espalier.node': node };
+    const report = await inSpanOf(traceparent, 'execute assignment', of, () =>
+      executor.execute(assignmentId, path),
+    );
     if (report.onReceipt)
       this.options.log(`${assignmentId} did not wait: the clock is off too far`);
     if (report.error) this.failed(assignmentId, report.error);
@@ -68,7 +79,7 @@ export class Member {
 
   /** Pulls a container from the leader; at most one pull of an assignment is under way. */
   private async pull(announcement: SessionAnnouncement): Promise<void> {
-    const { assignmentId, unicastUrl, containerBytes } = announcement;
+    const { assignmentId, unicastUrl, containerBytes, traceparent } = announcement;
     const { node, executor, puller } = this.options;
     if (this.busy.has(assignmentId) || executor.reportOf(assignmentId)) return;
     if (this.failedLately(assignmentId)) return;
@@ -80,7 +91,7 @@ export class Member {
         sourceUrls: [unicastUrl],
         asMember: true,
       });
-      await this.executeAndReport(assignmentId, path, bytes > 0);
+      await this.executeAndReport(assignmentId, path, bytes > 0, traceparent);
     } catch (error) {
       const reason = `${(error as Error).name}: ${(error as Error).message}`;
       this.failed(assignmentId, reason);

@@ -12,6 +12,7 @@ function leaderOf(servers: number, disk: { free: bigint }) {
     clock,
     config: { node: 'a', segment: 's', labels: {} } as Partial<AgentConfig> as AgentConfig,
     httpUrl: 'http://a',
+    agentType: 'posix/1',
     capacity: () =>
       create(CapacitySchema, {
         cpuCount: 2,

@@ -9,7 +9,6 @@ import {
 } from '#libs/contracts/index.js';
 import type { SegmentLeader, SegmentMember } from '#libs/election/segment.js';
 import { votingPriority } from '#libs/election/voting-priority.js';
-import { agentType } from '#libs/interpreter/admission.js';
 import type { AgentConfig } from '../config.js';
 import type { AssignmentExecutor } from './executor.js';
 
@@ -19,6 +18,8 @@ export interface PresenceOptions {
   readonly clock: Clock;
   readonly config: AgentConfig;
   readonly httpUrl: string;
+  /** What kind of host it carries out assignments on. */
+  readonly agentType: string;
   readonly capacity: () => Capacity;
   readonly executor: Pick<AssignmentExecutor, 'liveVersions'>;
   readonly onChanged: () => void;
@@ -47,7 +48,7 @@ export class Presence {
     return create(RegisterSchema, {
       node: config.node,
       httpUrl,
-      agentType,
+      agentType: this.options.agentType,
       capacity: capacity(),
       labels: { ...config.labels },
       liveVersions: executor.liveVersions(),

@@ -3,8 +3,13 @@ import { type Clock, sleep } from '#libs/clock/clock.js';
 import type { TrustRoot } from '#libs/keys/key-provider.js';
 import type { ControlClock } from './control-clock.js';
 
-/** So long before a switch its preparation begins: a thread to be started, lines to be flushed. */
-export const headStartMs = 1_000;
+/**
+ * So long before a switch its preparation begins. Longer than any lead that is predicted, so that
+ * servers tell how long the commit took.
+ */
+export const headStartMs = 60_000;
+/** So long before a switch no build begins. */
+export const nearMs = 1_000;
 /** Below this, a timer is as exact as it gets. */
 const exactMs = 1_000;
 

@@ -1,0 +1,95 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { type Clock, sleep } from '#libs/clock/clock.js';
+import {
+  type LinkAnswer,
+  LinkAnswerSchema,
+  LinkPolledSchema,
+  LinkPollSchema,
+  type LinkRequest,
+  LinkRequestKind,
+  StagingAnswerSchema,
+  StagingOrderSchema,
+} from '#libs/contracts/index.js';
+import { readAll } from '#libs/fleet-http/adapters/peer-http.js';
+import { StagingRole } from '../app/staging-role.js';
+import { bringTreeTo, type StagingAccess } from './bring-tree.js';
+
+export interface StagingServerOptions extends StagingAccess {
+  /** The directory of each site that is staged here. */
+  readonly directories: ReadonlyMap<string, string>;
+  readonly clock: Clock;
+  readonly log: (line: string) => void;
+}
+
+/** Below the patience of common proxies. */
+const pollMs = 20_000;
+const requestTimeoutMs = 10_000;
+const firstRetryMs = 500;
+const longestRetryMs = 15_000;
+const longestAnswerBytes = 8 * 1024 * 1024;
+
+/** Waits at the gateway for what runs ask of this host, until it is closed. */
+export class StagingServer {
+  private readonly stop = new AbortController();
+  private readonly role: StagingRole;
+  private isDown = true;
+
+  constructor(private readonly options: StagingServerOptions) {
+    const { directories, log } = options;
+    this.role = new StagingRole(directories, bringTreeTo(options), log);
+    void this.listen();
+  }
+
+  close(): void {
+    this.stop.abort();
+  }
+
+  /** What was answered is answered again when the poll with it got lost. */
+  private async listen(): Promise<void> {
+    const { clock, server, controlUrl, log } = this.options;
+    let answers: LinkAnswer[] = [];
+    let retryMs = firstRetryMs;
+    while (!this.stop.signal.aborted) {
+      try {
+        const waitMs = this.isDown ? 0 : pollMs;
+        const startedMs = clock.nowMs();
+        const requests = await this.poll(answers, waitMs);
+        if (this.isDown) log(`staging server ${server} waits for runs at ${controlUrl}`);
+        this.isDown = false;
+        retryMs = firstRetryMs;
+        answers = requests.flatMap((request) => this.answerTo(request) ?? []);
+        const isCutShort = requests.length === 0 && clock.nowMs() - startedMs < waitMs / 2;
+        if (!isCutShort) continue;
+        log(`a poll was cut short: another staging server may call itself ${server}`);
+        await sleep(clock, firstRetryMs);
+      } catch (error) {
+        if (this.stop.signal.aborted) return;
+        if (!this.isDown || retryMs === firstRetryMs) log((error as Error).message);
+        this.isDown = true;
+        await sleep(clock, retryMs);
+        retryMs = Math.min(2 * retryMs, longestRetryMs);
+      }
+    }
+  }
+
+  private async poll(answers: LinkAnswer[], waitMs: number): Promise<readonly LinkRequest[]> {
+    const { server, controlUrl, token, http } = this.options;
+    const response = await http.request(`${controlUrl}/api/v1/staging/${server}/poll`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/protobuf', authorization: `Bearer ${token}` },
+      body: toBinary(LinkPollSchema, create(LinkPollSchema, { answers, waitMs })),
+      signal: AbortSignal.any([this.stop.signal, AbortSignal.timeout(waitMs + requestTimeoutMs)]),
+      expect: 'control-plane',
+    });
+    const reply = await readAll(response, longestAnswerBytes);
+    if (response.status < 300) return fromBinary(LinkPolledSchema, reply).requests;
+    throw new Error(`${controlUrl} answers ${response.status}: ${reply.toString().slice(0, 500)}`);
+  }
+
+  private answerTo({ id, kind, payload }: LinkRequest): LinkAnswer | undefined {
+    // Of a newer gateway: it hears no answer and knows.
+    if (kind !== LinkRequestKind.STAGING_ORDER) return undefined;
+    const answer = this.role.answer(fromBinary(StagingOrderSchema, payload));
+    return create(LinkAnswerSchema, { id, payload: toBinary(StagingAnswerSchema, answer) });
+  }
+}

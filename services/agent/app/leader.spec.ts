@@ -1,0 +1,128 @@
+import { create } from '@bufbuild/protobuf';
+import { expect, test } from '@jest/globals';
+import { AssignmentRefused } from '#libs/assignment/errors.js';
+import {
+  AssignmentReportSchema,
+  type IngressReport,
+  NextLeaderSchema,
+  NodeStatus,
+  NotificationSchema,
+} from '#libs/contracts/index.js';
+import { VirtualClock } from '#libs/testkit/virtual-clock.js';
+import { SpoolFailed } from '../adapters/pull-request.js';
+import { Leader } from './leader.js';
+
+type Report = IngressReport['report'];
+
+const tree = Buffer.alloc(32, 1);
+const notification = create(NotificationSchema, {
+  assignmentId: 'www-1',
+  runId: 'run',
+  containerDigest: Buffer.alloc(32, 2),
+  containerBytes: 10n,
+  source: 'origin',
+  nodes: ['a', 'b'],
+});
+const prepared = (node: string) =>
+  create(AssignmentReportSchema, {
+    node,
+    assignmentId: 'www-1',
+    status: NodeStatus.PREPARED,
+    treeDigest: tree,
+  });
+
+/** A leader named `a` with one member, `b`, of whom all that it does is written down. */
+function leader(pull: () => Promise<void> = async () => undefined) {
+  const pulls: string[] = [];
+  const told: string[] = [];
+  const published: Report[] = [];
+  const nexts = [create(NextLeaderSchema, { segment: 'tokyo' })];
+  const runtime = {
+    members: [],
+    leader: undefined,
+    isLeader: true,
+    collectReports: async () => [prepared('a'), prepared('b')],
+  };
+  let resolve: () => void = () => undefined;
+  const done = new Promise<void>((settled) => {
+    resolve = settled;
+  });
+  const it = new Leader({
+    ...{ node: 'a', segment: 'paris', httpUrl: 'http://a', memberGraceMs: 1_000 },
+    clock: new VirtualClock(),
+    runtime,
+    link: {
+      nextLeader: async () => {
+        const next = nexts.pop();
+        const httpUrl = 'http://next';
+        return { ...(next && { next }), signedNext: Buffer.from('signed'), httpUrl } as never;
+      },
+    },
+    puller: {
+      pull: async ({ assignmentId }) => {
+        pulls.push(assignmentId ?? '');
+        await pull();
+        return { path: '/spool/1', bytes: 10, retries: 0, sourceUrl: '', links: [] };
+      },
+    },
+    multicast: async () => ({ multicastBytes: 0, repairBytes: 0, unicast: [] }) as never,
+    hearsMulticast: () => false,
+    announce: () => undefined,
+    tell: async (url) => void told.push(url),
+    signedTree: async () => tree,
+    executeHere: () => undefined,
+    publish: async (kind, report) => {
+      published.push(report);
+      if (kind === 'assignment') resolve();
+    },
+    log: () => undefined,
+  });
+  return { it, pulls, told, published, done };
+}
+
+const reportsOf = (published: readonly Report[]) =>
+  published.flatMap((report) => (report.case === 'assignment' ? [report.value.nodes] : []));
+
+test('a leader pulls, tells the next one, and reports for all members', async () => {
+  const { it, pulls, told, published, done } = leader();
+  it.notified(notification);
+  await done;
+  expect(pulls).toEqual(['www-1']);
+  expect(told).toEqual(['http://next/notification']);
+  expect(published.map((report) => report.case)).toEqual(['received', 'assignment']);
+  expect(reportsOf(published)[0]?.map(({ node }) => node)).toEqual(['a', 'b']);
+});
+
+test('a replayed notification has nothing pulled again, only the report repeated', async () => {
+  const { it, pulls, told, published, done } = leader();
+  it.notified(notification);
+  it.notified(notification);
+  await done;
+  it.notified(notification);
+  expect(pulls).toEqual(['www-1']);
+  expect(told).toHaveLength(1);
+  const [first, again, ...more] = reportsOf(published);
+  expect(again).toEqual(first);
+  expect(more).toEqual([]);
+});
+
+const failures: [string, Error, string][] = [
+  ['whose disk is full', new SpoolFailed('no space left'), 'no space left'],
+  ['that gets it too late', new AssignmentRefused('expired', 'over since 1970'), 'over since 1970'],
+];
+test.each(failures)(
+  'a leader %s forwards nothing and fails at once for all',
+  async (_, error, reason) => {
+    const { it, told, published, done } = leader(() => Promise.reject(error));
+    it.notified(notification);
+    await done;
+    expect(told).toEqual([]);
+    expect(published.map((report) => report.case)).toEqual(['assignment']);
+    const [nodes = []] = reportsOf(published);
+    expect(nodes.map(({ node, status }) => [node, status])).toEqual([
+      ['a', NodeStatus.FAILED],
+      ['b', NodeStatus.FAILED],
+    ]);
+    for (const { error } of nodes) expect(error).toContain(reason);
+  },
+);
