@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { NatsConnection } from '@nats-io/nats-core';
 import { Inject, Module, type OnApplicationShutdown } from '@nestjs/common';
 import type { Clock } from '#libs/clock/clock.js';
 import {
@@ -9,18 +10,20 @@ import { PinBook } from '#libs/content-store/pin-book.js';
 import type { EventLog } from '#libs/event-log/event-log.js';
 import { LogView } from '#libs/event-log/log-view.js';
 import type { ServiceConfig } from '#libs/nest-jetstream/service-config.js';
-import { CLOCK, EVENT_LOG, LOGGER, SERVICE_CONFIG } from '#libs/nest-jetstream/tokens.js';
+import { CLOCK, EVENT_LOG, LOGGER, NATS, SERVICE_CONFIG } from '#libs/nest-jetstream/tokens.js';
 import type { Logger } from '#libs/telemetry/logger.js';
 import { DeltaController, PUBLISH_DEPENDENCIES } from './adapters/delta.controller.js';
 import { localStaging } from './adapters/local-staging.js';
+import { natsStagingServers } from './adapters/nats-staging-servers.js';
 import { pushedOrLocal } from './adapters/pushed-staging.js';
 import { scanCacheFiles } from './adapters/scan-cache-file.js';
+import { servedOr } from './adapters/served-staging.js';
 import { VersionsController } from './adapters/versions.controller.js';
 import { collectAtIntervals } from './app/collection.js';
 import { ContentPins } from './app/content-pins.js';
 import type { PublishDependencies } from './app/dependencies.js';
 import { SiteVersions } from './app/site-history.js';
-import { collectionSchedule } from './config.js';
+import { collectionSchedule, stagingAwayMs } from './config.js';
 import {
   evolveServed,
   nothingServed,
@@ -72,17 +75,22 @@ type ServedView = LogView<typeof nothingServed>;
     },
     {
       provide: PUBLISH_DEPENDENCIES,
-      inject: [EVENT_LOG, CLOCK, SERVICE_CONFIG, HOST_CONTENT_STORE, PIN_BOOK],
+      inject: [EVENT_LOG, CLOCK, SERVICE_CONFIG, HOST_CONTENT_STORE, PIN_BOOK, NATS],
       useFactory: (
         log: EventLog,
         clock: Clock,
         { dataDir }: ServiceConfig,
         { store, own }: HostContentStore,
         pins: PinBook,
+        nats: NatsConnection,
       ): PublishDependencies => {
         const caches = scanCacheFiles(join(dataDir, 'delta', 'scan-cache'));
         const local = localStaging(store, caches, () => own.room?.());
-        return { log, clock, store, pins, staging: pushedOrLocal(store, pins, local) };
+        const ask = natsStagingServers(nats);
+        const awayMs = stagingAwayMs(process.env);
+        const here = pushedOrLocal(store, pins, local);
+        const staging = servedOr({ store, ask, clock, awayMs }, here);
+        return { log, clock, store, pins, staging };
       },
     },
     {

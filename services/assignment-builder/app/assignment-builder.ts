@@ -2,6 +2,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Body, bodiesOf, measureBody } from '#libs/assignment/body.js';
 import type { BodyCache } from '#libs/assignment/body-cache.js';
+import { commandSetOf, posixType } from '#libs/assignment/command-sets.js';
 import { newDataKey, type WrappedDataKey } from '#libs/assignment/data-key.js';
 import { diskNeeded } from '#libs/assignment/disk-needed.js';
 import { type EncodingPolicy, isDeltaLevel } from '#libs/assignment/encoding-policy.js';
@@ -55,6 +56,7 @@ interface Draft {
   readonly resultManifestDigest: Uint8Array;
 }
 
+type Base = Pick<BaseGroup, 'treeDigest' | 'agentType'>;
 type ChangeSet = RecordedEvent<'ChangeSetComputed'>;
 type Commit = RecordedEvent<'CommitIssued'>;
 
@@ -92,8 +94,7 @@ export class AssignmentBuilder {
       return this.fail(event, 'prepare', new Error('the run has no servers to go to'));
     }
     for (const group of groups) {
-      const base = bytes(group.treeDigest);
-      await this.build(event, 'prepare', base, (directory) =>
+      await this.build(event, 'prepare', group, (directory) =>
         this.prepareDraft(event.data, run, group, directory),
       );
     }
@@ -124,7 +125,7 @@ export class AssignmentBuilder {
     const request = {
       baseManifest: group.manifestDigest,
       resultManifest: hex(resultManifestDigest),
-      policy: this.policyOf(run),
+      policy: { ...this.policyOf(run), ...commandSetOf(group.agentType) },
     };
     const body = await this.ports.bodies.body(request, directory);
     const wrapped = await this.dataKeyOf(run);
@@ -134,7 +135,8 @@ export class AssignmentBuilder {
       ...(maxBodyBytes ? { maxBodyBytes } : {}),
     };
     const diskNeededBytes = BigInt(diskNeeded(diffManifests(base, result), result));
-    const fields = { resultTreeDigest, baseTreeDigest, diskNeededBytes, nodes };
+    const { agentType } = group;
+    const fields = { resultTreeDigest, baseTreeDigest, diskNeededBytes, nodes, agentType };
     return {
       ...{ site, runId, phase: 'prepare', targets: group.targets, resultManifestDigest },
       bodies: await bodiesOf(body, measuring),
@@ -165,7 +167,7 @@ export class AssignmentBuilder {
   private async build(
     event: ChangeSet | Commit,
     phase: Phase,
-    base: Uint8Array | undefined,
+    base: Base | undefined,
     drafted: (directory: string) => Promise<Draft>,
   ): Promise<void> {
     const { clock, log, scratchDirectory } = this.ports;
@@ -246,10 +248,11 @@ export class AssignmentBuilder {
 }
 
 /** One event makes several assignments: each is an append of its own. */
-function contextFor(event: ChangeSet | Commit, base: Uint8Array | undefined): EventContext {
+function contextFor(event: ChangeSet | Commit, base: Base | undefined): EventContext {
   const context = contextOf(event, 'assignment-builder');
   if (!base) return context;
-  return { ...context, causationId: `${context.causationId}/${hex(base)}` };
+  const type = base.agentType === posixType ? '' : `/${base.agentType}`;
+  return { ...context, causationId: `${context.causationId}/${base.treeDigest}${type}` };
 }
 
 function bytes(digest: string): Uint8Array {

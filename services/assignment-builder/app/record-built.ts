@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf';
+import { posixType } from '#libs/assignment/command-sets.js';
 import type { WrittenAssignment } from '#libs/assignment/writer.js';
 import { AssignmentBuiltSchema, type RunTarget } from '#libs/contracts/index.js';
 import type { Built, LedgerCommand } from '../domain/assignment-ledger.js';
@@ -32,6 +33,7 @@ function builtOf(draft: Draft, written: WrittenAssignment, buildMs: number): Bui
     resultTreeDigest: header.resultTreeDigest,
     commandCount: header.commandCount,
     dataBytes: header.dataBytes,
+    agentType: header.agentType === posixType ? '' : header.agentType,
     switchToSequence: header.switchToSequence,
     containerDigest: new Uint8Array(Buffer.from(containerDigest, 'hex')),
     containerBytes: BigInt(containerBytes),

@@ -1,3 +1,4 @@
+import { posixType } from '#libs/assignment/command-sets.js';
 import { type DomainEvent, event, JobType } from '#libs/contracts/index.js';
 import type { Aggregate } from '#libs/event-log/aggregate.js';
 
@@ -34,7 +35,7 @@ export interface Ledger {
 }
 
 type RunInLedger = Readonly<Record<Phase, PhaseState>> & {
-  /** Tree digests of the bases with a preparing assignment. */
+  /** Tree digests, and types of agents, of the bases with a preparing assignment. */
   readonly bases: ReadonlySet<string>;
 };
 
@@ -58,9 +59,21 @@ export function phaseState(ledger: Ledger, runId: string, phase: Phase): PhaseSt
   return ledger.runs.get(runId)?.[phase] ?? 'open';
 }
 
-/** Whether a run has the assignment for servers with this base. */
-export function isBuiltFor(ledger: Ledger, runId: string, baseTreeDigest: Uint8Array): boolean {
-  return ledger.runs.get(runId)?.bases.has(hex(baseTreeDigest)) ?? false;
+/** Whether a run has the assignment for servers with this base and this type of agent. */
+export function isBuiltFor(
+  ledger: Ledger,
+  runId: string,
+  base: { readonly treeDigest: string; readonly agentType: string },
+): boolean {
+  return ledger.runs.get(runId)?.bases.has(baseKey(base)) ?? false;
+}
+
+function baseKey({ treeDigest, agentType }: { treeDigest: string; agentType: string }): string {
+  return agentType === '' || agentType === posixType ? treeDigest : `${treeDigest} ${agentType}`;
+}
+
+function baseOf({ baseTreeDigest, agentType }: Built) {
+  return { treeDigest: hex(baseTreeDigest), agentType };
 }
 
 export function phaseOf(type: JobType): Phase {
@@ -72,7 +85,7 @@ function evolve(state: Ledger, { type, data }: LedgerEvent): Ledger {
     case 'AssignmentBuilt':
       return {
         nextSequence: data.sequence + 1n,
-        runs: withPhase(state, data.runId, phaseOf(data.type), 'built', data.baseTreeDigest),
+        runs: withPhase(state, data.runId, phaseOf(data.type), 'built', data),
       };
     case 'AssignmentFailed':
       return {
@@ -110,10 +123,11 @@ function nextPhase(state: Ledger, runId: string): Phase {
   return phaseState(state, runId, 'prepare') === 'open' ? 'prepare' : 'switch';
 }
 
-function isRecorded(state: Ledger, { runId, type, baseTreeDigest }: Built): boolean {
+function isRecorded(state: Ledger, built: Built): boolean {
+  const { runId, type } = built;
   const phase = phaseOf(type);
   if (phaseState(state, runId, phase) === 'failed') return true;
-  if (phase === 'prepare') return isBuiltFor(state, runId, baseTreeDigest);
+  if (phase === 'prepare') return isBuiltFor(state, runId, baseOf(built));
   return phaseState(state, runId, phase) === 'built';
 }
 
@@ -122,11 +136,11 @@ function withPhase(
   runId: string,
   phase: Phase,
   now: PhaseState,
-  base?: Uint8Array,
+  built?: Built,
 ): Ledger['runs'] {
   const before = state.runs.get(runId) ?? { prepare: 'open', switch: 'open', bases: new Set() };
-  const isNewBase = phase === 'prepare' && base !== undefined;
-  const bases = isNewBase ? new Set(before.bases).add(hex(base)) : before.bases;
+  const isNewBase = phase === 'prepare' && built !== undefined;
+  const bases = isNewBase ? new Set(before.bases).add(baseKey(baseOf(built))) : before.bases;
   return new Map(state.runs).set(runId, { ...before, [phase]: now, bases });
 }
 

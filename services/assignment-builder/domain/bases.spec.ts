@@ -63,6 +63,22 @@ describe('the bases of a run', () => {
     });
   });
 
+  test('are one for each type of agents, which chooses the command set', () => {
+    const run = create(RunStartedSchema, {
+      targets: [{ segment: 'paris', nodes: ['p1', 'p2', 'p3'] }],
+      served: [{ treeDigest: digest(old), nodes: ['p3'] }],
+      agentTypes: [{ agentType: 'shell/1', nodes: ['p2', 'p3'] }],
+    });
+    const found = baseGroups(run, changes, known).map(({ agentType, treeDigest, targets }) => [
+      ...[agentType, treeDigest.slice(0, 2), ...targets.flatMap(({ nodes }) => nodes)],
+    ]);
+    expect(found).toEqual([
+      ['posix/1', '01', 'p1'],
+      ['shell/1', '01', 'p2'],
+      ['shell/1', '03', 'p3'],
+    ]);
+  });
+
   test('are the result for servers that have it on disk', () => {
     expect(groups([[old, 'p1']], ['p1', 'p2', 'r1'])).toEqual({ '02': ['20', 'p1', 'p2', 'r1'] });
   });

@@ -1,8 +1,13 @@
+import { posixType } from '#libs/assignment/command-sets.js';
 import type { ChangeSetComputed, RecordedEvent, RunTarget } from '#libs/contracts/index.js';
 import type { RunStarted } from './run.js';
 
-/** Servers of a run that have the same tree to start from. Digests are lower-case hex. */
+/**
+ * Servers of a run that have the same tree to start from, and agents of one type. Digests are
+ * lower-case hex.
+ */
 export interface BaseGroup {
+  readonly agentType: string;
   /** Empty: nothing. Equal to the result: they have the wanted tree on disk. */
   readonly treeDigest: string;
   /** Empty for the empty tree. */
@@ -42,14 +47,20 @@ export function baseGroups(
     for (const node of nodes) baseOf.set(node, manifests.has(tree) ? tree : '');
   }
   for (const node of run.holders) baseOf.set(node, result);
+  const typeOf = new Map(
+    run.agentTypes.flatMap(({ agentType, nodes }) => nodes.map((node) => [node, agentType])),
+  );
+  const types = new Set([posixType, ...typeOf.values()]);
   const bases = new Set([primary, ...baseOf.values()]);
-  return [...bases].flatMap((treeDigest) => {
+  const pairs = [...types].flatMap((type) => [...bases].map((base) => [type, base] as const));
+  return pairs.flatMap(([agentType, treeDigest]) => {
     const targets = targetsWhere(run.targets, (node) => {
-      return (baseOf.get(node) ?? primary) === treeDigest;
+      const isOfType = (typeOf.get(node) ?? posixType) === agentType;
+      return isOfType && (baseOf.get(node) ?? primary) === treeDigest;
     });
     if (targets.length === 0) return [];
     const manifestDigest = treeDigest === '' ? '' : (manifests.get(treeDigest) ?? '');
-    return [{ treeDigest, manifestDigest, targets }];
+    return [{ agentType, treeDigest, manifestDigest, targets }];
   });
 }
 

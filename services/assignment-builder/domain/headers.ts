@@ -1,9 +1,8 @@
+import { posixType } from '#libs/assignment/command-sets.js';
 import { type HeaderFields, switchAssignment } from '#libs/assignment/writer.js';
 import { GoLive, type RecordedEvent } from '#libs/contracts/index.js';
 import { nodesOf, type RunStarted } from './run.js';
 
-/** The command set of every agent there is. */
-export const agentType = 'posix/1';
 /** A server that was away for longer needs a new assignment. */
 export const assignmentLifeMs = 7 * 24 * 60 * 60 * 1000;
 
@@ -15,6 +14,8 @@ export interface PrepareFields {
   readonly baseTreeDigest: Uint8Array;
   readonly diskNeededBytes: bigint;
   readonly nodes: readonly string[];
+  /** It chooses the command set. */
+  readonly agentType: string;
 }
 
 export function prepareHeader(
@@ -33,7 +34,6 @@ export function prepareHeader(
     type: run.type,
     part: 1,
     parts: 1,
-    agentType,
     issuedAtMs: BigInt(nowMs),
     expiresAtMs: BigInt(nowMs + assignmentLifeMs),
     scope: { nodes: [...nodes] },
@@ -56,7 +56,8 @@ export function switchHeader(
     switchAtMs: commit.switchAtMs,
     resultTreeDigest: commit.treeDigest,
     nodes: nodesOf(commit.prepared),
-    agentType,
+    // It has no commands: agents of every type execute it.
+    agentType: posixType,
     issuedAtMs: BigInt(nowMs),
     expiresAtMs: BigInt(nowMs + assignmentLifeMs),
   });

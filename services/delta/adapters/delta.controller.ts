@@ -8,7 +8,7 @@ import { CLOCK, EVENT_LOG } from '#libs/nest-jetstream/tokens.js';
 import { ContentPins } from '../app/content-pins.js';
 import type { PublishDependencies } from '../app/dependencies.js';
 import { computeChangeSet } from '../app/publish-reaction.js';
-import { moveShadow, recordSnapshots } from '../app/shadow-reaction.js';
+import { moveShadow, recordSnapshots, takeBackShadow } from '../app/shadow-reaction.js';
 
 export const PUBLISH_DEPENDENCIES = Symbol('PUBLISH_DEPENDENCIES');
 
@@ -61,6 +61,11 @@ export class DeltaController {
   @OnEvent('RunCompleted')
   onRunCompleted(event: RecordedEvent<'RunCompleted'>): Promise<void> {
     return recordSnapshots(this.log, this.clock, event, contextOf(event, 'delta'));
+  }
+
+  @OnEvent('RunFailed')
+  onRunFailed(event: RecordedEvent<'RunFailed'>): Promise<void> {
+    return takeBackShadow(this.log, this.clock, event, contextOf(event, 'delta'));
   }
 
   @OnEvent('RunPartiallyCompleted')

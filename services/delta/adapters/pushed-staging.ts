@@ -1,4 +1,5 @@
 import type { ContentStore } from '#libs/content-store/content-store.js';
+import type { Manifest } from '#libs/content-store/manifest.js';
 import type { PinBook } from '#libs/content-store/pin-book.js';
 import { DomainError } from '#libs/contracts/index.js';
 import { requireUsableNames } from '#libs/delta/names.js';
@@ -21,7 +22,7 @@ export class PushedContentMissing extends DomainError {
   constructor(site: string, path: string) {
     super(
       `the content store has lost the content of ${path} of ${site}`,
-      `run espalier stage push ${site} DIR again`,
+      'bring it again: espalier stage push, or publish again where staging servers are asked',
     );
   }
 }
@@ -36,11 +37,20 @@ export function pushedOrLocal(store: ContentStore, pins: PinBook, local: Staging
       const manifest = filterManifest(await store.readManifest(digest), run.filters);
       requireUsableNames(`what was pushed to ${run.site}`, manifest);
       requireNames(run, manifest);
-      for (const entry of manifest) {
-        if (entry.type !== 'file' || (await store.has(entry.digest))) continue;
-        throw new PushedContentMissing(run.site, entry.path);
-      }
+      await requireContent(store, run.site, manifest);
       return { root: '', manifest, cache: new Map(), filesRead: 0, bytesRead: 0 };
     },
   };
+}
+
+/** @throws PushedContentMissing */
+export async function requireContent(
+  store: ContentStore,
+  site: string,
+  manifest: Manifest,
+): Promise<void> {
+  for (const entry of manifest) {
+    if (entry.type !== 'file' || (await store.has(entry.digest))) continue;
+    throw new PushedContentMissing(site, entry.path);
+  }
 }

@@ -44,6 +44,16 @@ export class SiteChangedMeanwhile extends DomainError {
   }
 }
 
+export class HotTooLarge extends DomainError {
+  override readonly name = 'HotTooLarge';
+  constructor(site: string, bytes: number, limit: number) {
+    super(
+      `hot content of ${site} would be ${bytes} bytes, its limit is ${limit}`,
+      'ask for fewer files',
+    );
+  }
+}
+
 export class UnsupportedRun extends DomainError {
   override readonly name = 'UnsupportedRun';
   constructor(type: string) {

@@ -12,7 +12,7 @@ import { checkpointAggregate } from '../domain/checkpoint.js';
 import type { LiveTree, ShadowState } from '../domain/shadow.js';
 import { treeOfOnly, treeWithout } from '../domain/tree-selection.js';
 import type { PublishDependencies } from './dependencies.js';
-import { NothingIsLive, SiteChangedMeanwhile, UnsupportedRun } from './errors.js';
+import { HotTooLarge, NothingIsLive, SiteChangedMeanwhile, UnsupportedRun } from './errors.js';
 
 export type ChangeSet = MessageInitShape<typeof ChangeSetComputedSchema>;
 
@@ -51,9 +51,7 @@ export async function jobChanges(
     baseManifestDigest: bytes(await store.writeManifest(base)),
     resultManifestDigest: bytes(await store.writeManifest(wanted)),
     counts: difference.counts,
-    treeBytes: BigInt(
-      wanted.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.sizeBytes : 0), 0),
-    ),
+    treeBytes: BigInt(bytesOf(wanted)),
     changedBytes: BigInt(difference.changedBytes),
     diskNeededBytes: BigInt(difference.diskNeededBytes),
     scanMs: BigInt(Math.max(0, clock.nowMs() - startedAtMs)),
@@ -75,8 +73,17 @@ async function wantedTree(
     return store.readManifest(hex(run.wanted.manifestDigest));
   }
   if (run.type === JobType.REMOVE) return treeWithout(live, run.paths);
-  if (run.type === JobType.HOT) return treeOfOnly(live, run.paths);
+  if (run.type === JobType.HOT) return hotTree(run, live);
   throw new UnsupportedRun(JobType[run.type] ?? String(run.type));
+}
+
+/** @throws PathNotLive, HotTooLarge */
+function hotTree({ site, paths, policy }: RunStarted, live: Manifest): Manifest {
+  const tree = treeOfOnly(live, paths);
+  const limit = Number(policy?.hot?.byteLimit ?? 0n);
+  const size = bytesOf(tree);
+  if (limit > 0 && size > limit) throw new HotTooLarge(site, size, limit);
+  return tree;
 }
 
 /** What most servers serve that do not serve the wanted tree yet. */
@@ -114,6 +121,10 @@ async function createCheckpoint(
     kept: policy?.keptCheckpoints || defaultKeptCheckpoints,
   } as const;
   await execute(log, checkpointAggregate, site, command, context, clock.nowMs());
+}
+
+function bytesOf(tree: Manifest): number {
+  return tree.reduce((sum, entry) => sum + (entry.type === 'file' ? entry.sizeBytes : 0), 0);
 }
 
 function bytes(digest: string): Uint8Array {

@@ -112,8 +112,11 @@ async function publishChanges(
  * Events of different aggregates may overtake each other, so the commit of the run before may not
  * have moved the shadow yet. The ledger knows: it has an assignment to switch for every commit.
  */
-async function requireCurrent(log: EventLog, site: string, state: ShadowState): Promise<void> {
-  const at = state.situation === 'live' ? state.tree.sequence : 0;
+async function requireCurrent(
+  log: EventLog,
+  site: string,
+  { lastCommit: at }: ShadowState,
+): Promise<void> {
   for (const { type, data } of await log.read({ type: 'assignment', id: site })) {
     if (type !== 'AssignmentBuilt' || data.type !== JobType.SWITCH) continue;
     const committed = Number(data.switchToSequence);

@@ -80,10 +80,10 @@ export function compute(started: RecordedEvent<'RunStarted'>): Promise<void> {
   return computeChangeSet({ ...world, clock }, started, context(started.id));
 }
 
-export async function commit(runId: string, sequence: number) {
+export async function commit(runId: string, sequence: number, nodes: string[] = []) {
   const computed = await only('ChangeSetComputed', changeSet(runId));
   const { resultTreeDigest, resultManifestDigest } = computed;
-  return commitDigests(runId, sequence, resultTreeDigest, resultManifestDigest);
+  return commitDigests(runId, sequence, resultTreeDigest, resultManifestDigest, nodes);
 }
 
 export async function commitDigests(
@@ -91,6 +91,7 @@ export async function commitDigests(
   sequence: number,
   treeDigest: Uint8Array,
   manifestDigest: Uint8Array,
+  nodes: string[] = [],
 ) {
   const init: MessageInitShape<typeof CommitIssuedSchema> = {
     runId,
@@ -98,6 +99,7 @@ export async function commitDigests(
     sequence: BigInt(sequence),
     treeDigest,
     manifestDigest,
+    prepared: [{ segment: 'paris', nodes }],
   };
   const issued = await record('CommitIssued', init, { type: 'outcome', id: runId });
   await moveShadow(world.log, clock, issued, context(issued.id));

@@ -3,7 +3,12 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { collectGarbage } from '#libs/content-store/garbage.js';
 import { treeDigest } from '#libs/content-store/manifest.js';
-import { JobType, type RecordedEvent } from '#libs/contracts/index.js';
+import {
+  JobType,
+  NodeStatus,
+  type RecordedEvent,
+  type ShadowMoved,
+} from '#libs/contracts/index.js';
 import { localStaging } from '../adapters/local-staging.js';
 import { scanCacheFiles } from '../adapters/scan-cache-file.js';
 import { ContentPins } from './content-pins.js';
@@ -29,11 +34,12 @@ import {
   stage,
   world,
 } from './reaction-world.js';
-import { moveShadow, recordSnapshots } from './shadow-reaction.js';
+import { moveShadow, recordSnapshots, takeBackShadow } from './shadow-reaction.js';
 
 beforeEach(beginWorld);
 afterEach(endWorld);
 
+const outcome = { type: 'outcome', id: 'run-2' } as const;
 const dayMs = 24 * 60 * 60 * 1000;
 
 describe('the change set of a publish', () => {
@@ -222,6 +228,39 @@ describe('the shadow of a site', () => {
     const issued = await commitDigests('run-1', 1, new Uint8Array(32), new Uint8Array(32));
     await moveShadow(world.log, clock, issued, context('again'));
     expect((await world.log.read(shadow)).map(({ type }) => type)).toEqual(['ShadowMoved']);
+  });
+
+  test('goes back when all servers of a run switched back; the next run starts there', async () => {
+    stage('a', 'healthy');
+    await publish('run-1');
+    await commit('run-1', 1);
+    stage('a', 'not healthy');
+    await publish('run-2');
+    await commit('run-2', 2, ['web1', 'web2']);
+    await built({ runId: 'run-2', type: JobType.SWITCH, sequence: 3n, switchToSequence: 2n });
+    const missed = ['web1', 'web2'].map((node) => ({ node, status: NodeStatus.FAILED }));
+    const failed = await record('RunFailed', { runId: 'run-2', site: 'www', missed }, outcome);
+    await takeBackShadow(world.log, clock, failed, context('back'));
+    await takeBackShadow(world.log, clock, failed, context('again'));
+    const moves = await world.log.read(shadow);
+    expect(moves.map(({ data }) => (data as ShadowMoved).sequence)).toEqual([1n, 2n, 1n]);
+    const first = await only('ChangeSetComputed', changeSet('run-1'));
+    await publish('run-3');
+    const next = await only('ChangeSetComputed', changeSet('run-3'));
+    expect(next.baseTreeDigest).toEqual(first.resultTreeDigest);
+  });
+
+  test('stays when a server did not say that it switched back', async () => {
+    await commitDigests('run-1', 1, new Uint8Array(32), new Uint8Array(32));
+    const digest = new Uint8Array(32).fill(1);
+    await commitDigests('run-2', 2, digest, digest, ['web1', 'web2']);
+    const missed = [
+      { node: 'web1', status: NodeStatus.FAILED },
+      { node: 'web2', status: NodeStatus.MISSING },
+    ];
+    const failed = await record('RunFailed', { runId: 'run-2', site: 'www', missed }, outcome);
+    await takeBackShadow(world.log, clock, failed, context('back'));
+    expect(await world.log.read(shadow)).toHaveLength(2);
   });
 
   test('gets a snapshot of what a run distributed, not of its switch', async () => {

@@ -19,6 +19,7 @@ import { diffManifests } from '#libs/delta/diff.js';
 import type { TreeDifference } from '#libs/delta/tree-difference.js';
 import type { EventLog } from '#libs/event-log/event-log.js';
 import { UnknownCheckpoint } from '../domain/checkpoint.js';
+import { addDetails } from './version-details.js';
 
 export class UnknownVersion extends DomainError {
   override readonly name = 'UnknownVersion';
@@ -39,15 +40,20 @@ export class SiteVersions {
     private readonly store: ContentStore,
   ) {}
 
+  /** With who made each version, why, and what changed. */
   async history(site: string): Promise<SiteHistory> {
+    const history = await this.known(site);
+    await addDetails(this.log, history.versions);
+    return history;
+  }
+
+  private async known(site: string): Promise<SiteHistory> {
     const versions: VersionView[] = [];
     for (const { type, data, timeMs } of await this.log.read({ type: 'shadow', id: site })) {
       if (type !== 'ShadowMoved') continue;
-      const { sequence, runId } = data;
-      const tree = digests(data);
-      versions.unshift(
-        create(VersionViewSchema, { sequence, runId, ...tree, liveSince: at(timeMs) }),
-      );
+      const { sequence, runId, takenBack } = data;
+      const version = { sequence, runId, takenBack, ...digests(data), liveSince: at(timeMs) };
+      versions.unshift(create(VersionViewSchema, version));
     }
     const [live] = versions;
     if (live) live.live = true;
@@ -72,7 +78,7 @@ export class SiteVersions {
     from: string,
     to: string,
   ): Promise<MessageInitShape<typeof SiteDiffSchema>> {
-    const history = await this.history(site);
+    const history = await this.known(site);
     const [base, wanted] = await Promise.all([
       this.manifestOf(history, from),
       this.manifestOf(history, to),
@@ -93,7 +99,7 @@ export class SiteVersions {
     site: string,
     name: string,
   ): Promise<MessageInitShape<typeof CheckpointVerificationSchema>> {
-    const { checkpoints } = await this.history(site);
+    const { checkpoints } = await this.known(site);
     const checkpoint = checkpoints.find((each) => each.name === name);
     if (!checkpoint) throw new UnknownCheckpoint(site, name);
     const problems: string[] = [];

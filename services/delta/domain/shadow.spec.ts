@@ -70,4 +70,28 @@ describe('a shadow', () => {
     expect(given(commit(1, 7), snapshots(1))).toMatchObject({ situation: 'live', lastSnapshot: 1 });
     expect(given(snapshots(1), commit(1, 7))).toMatchObject({ situation: 'live', lastSnapshot: 1 });
   });
+
+  const takeBack = (sequence: number): ShadowCommand => {
+    return { type: 'take-back', runId: `run-${sequence}`, site: 'www' };
+  };
+
+  test('goes back to what was live before when all servers of a run switched back', () => {
+    const state = given(commit(1, 7), commit(3, 8));
+    expect(shadow.decide(takeBack(3), state)).toMatchObject([
+      { type: 'ShadowMoved', data: { runId: 'run-3', sequence: 1n, takenBack: true } },
+    ]);
+    const after = given(commit(1, 7), commit(3, 8), takeBack(3));
+    const first = { sequence: 1, treeDigest: '07', manifestDigest: '0707' };
+    expect(after).toMatchObject({ tree: first });
+    expect(shadow.decide(takeBack(3), after)).toEqual([]);
+    expect(shadow.decide(commit(3, 8), after)).toEqual([]);
+    expect(given(commit(1, 7), commit(3, 8), takeBack(3), commit(5, 9))).toMatchObject({
+      tree: { sequence: 5 },
+    });
+  });
+
+  test('stays where another run went live since, or nothing was live before', () => {
+    expect(shadow.decide(takeBack(1), given(commit(1, 7), commit(3, 8)))).toEqual([]);
+    expect(shadow.decide(takeBack(1), given(commit(1, 7)))).toEqual([]);
+  });
 });

@@ -10,6 +10,8 @@ export type ShadowEvent = DomainEvent<'ShadowMoved' | 'SnapshotRecorded'>;
 
 export type ShadowCommand =
   | { readonly type: 'move-shadow'; readonly commit: CommitIssued }
+  /** All servers of a run that was committed have switched back. */
+  | { readonly type: 'take-back'; readonly runId: string; readonly site: string }
   | { readonly type: 'record-snapshots'; readonly assignments: readonly AssignmentBuilt[] };
 
 export interface LiveTree {
@@ -22,7 +24,18 @@ export interface LiveTree {
 export type ShadowState = {
   /** Sequence of the newest assignment with a snapshot; 0: there is none. */
   readonly lastSnapshot: number;
-} & ({ readonly situation: 'empty' } | { readonly situation: 'live'; readonly tree: LiveTree });
+  /** Sequence of the newest commit; 0: there was none. */
+  readonly lastCommit: number;
+} & ({ readonly situation: 'empty' } | LiveSite);
+
+interface LiveSite {
+  readonly situation: 'live';
+  readonly tree: LiveTree;
+  /** The run that brought it. */
+  readonly runId: string;
+  /** What was live before it, until it is taken back. */
+  readonly former?: LiveTree | undefined;
+}
 
 /** Thrown when one sequence of a site is committed with two contents. */
 export class ContradictoryCommit extends Error {
@@ -35,14 +48,17 @@ export class ContradictoryCommit extends Error {
 /** The content of a site that the last commit made live, and the snapshots of its assignments. */
 export const shadow: Aggregate<ShadowState, ShadowCommand, ShadowEvent> = {
   type: 'shadow',
-  initial: { situation: 'empty', lastSnapshot: 0 },
+  initial: { situation: 'empty', lastSnapshot: 0, lastCommit: 0 },
 
   evolve(state, { type, data }) {
     switch (type) {
       case 'ShadowMoved':
         return {
           lastSnapshot: state.lastSnapshot,
+          lastCommit: Math.max(state.lastCommit, Number(data.sequence)),
           situation: 'live',
+          runId: data.runId,
+          former: state.situation === 'live' && !data.takenBack ? state.tree : undefined,
           tree: {
             sequence: Number(data.sequence),
             treeDigest: hex(data.treeDigest),
@@ -58,6 +74,8 @@ export const shadow: Aggregate<ShadowState, ShadowCommand, ShadowEvent> = {
     switch (command.type) {
       case 'move-shadow':
         return move(command.commit, state);
+      case 'take-back':
+        return takeBack(command, state);
       case 'record-snapshots':
         return command.assignments
           .filter((assignment) => Number(assignment.sequence) > state.lastSnapshot)
@@ -74,12 +92,27 @@ const noVersion = 0n;
 function move(commit: CommitIssued, state: ShadowState): ShadowEvent[] {
   const { site, runId, sequence, treeDigest, manifestDigest } = commit;
   if (sequence === noVersion) return [];
-  if (state.situation === 'live' && Number(sequence) <= state.tree.sequence) {
+  if (state.situation === 'live' && Number(sequence) <= state.lastCommit) {
     const isSame = Number(sequence) === state.tree.sequence;
     if (isSame && hex(treeDigest) !== state.tree.treeDigest) throw new ContradictoryCommit(commit);
     return [];
   }
   return [event('ShadowMoved', { site, runId, sequence, treeDigest, manifestDigest })];
+}
+
+type TakeBack = Extract<ShadowCommand, { type: 'take-back' }>;
+
+/** Only what is live now can be taken back, and only where something was live before. */
+function takeBack({ runId, site }: TakeBack, state: ShadowState): ShadowEvent[] {
+  if (state.situation !== 'live' || state.runId !== runId || !state.former) return [];
+  const { sequence, treeDigest, manifestDigest } = state.former;
+  return [
+    event('ShadowMoved', {
+      ...{ site, runId, sequence: BigInt(sequence), takenBack: true },
+      treeDigest: bytes(treeDigest),
+      manifestDigest: bytes(manifestDigest),
+    }),
+  ];
 }
 
 function snapshotOf(assignment: AssignmentBuilt): ShadowEvent {
@@ -94,6 +127,10 @@ function snapshotOf(assignment: AssignmentBuilt): ShadowEvent {
     baseTreeDigest,
     resultTreeDigest,
   });
+}
+
+function bytes(digest: string): Uint8Array {
+  return new Uint8Array(Buffer.from(digest, 'hex'));
 }
 
 function hex(bytes: Uint8Array): string {
