@@ -3,7 +3,8 @@ import type { Provider } from '@nestjs/common';
 import type { Clock } from '#libs/clock/clock.js';
 import type { EventLog } from '#libs/event-log/event-log.js';
 import { LogView } from '#libs/event-log/log-view.js';
-import { CLOCK, EVENT_LOG, LOGGER, NATS } from '#libs/nest-jetstream/tokens.js';
+import type { OwnLanes } from '#libs/nest-jetstream/jetstream-strategy.js';
+import { CLOCK, EVENT_LOG, LOGGER, NATS, OWN_LANES } from '#libs/nest-jetstream/tokens.js';
 import type { Logger } from '#libs/telemetry/logger.js';
 import { hearOutsideEvents } from './adapters/outside-events.js';
 import { watchStagingOf } from './adapters/staging-watch.js';
@@ -40,14 +41,18 @@ export const jobProviders: Provider[] = [
   },
   {
     provide: JobStarts,
-    inject: [EVENT_LOG, JOBS, Runs, CLOCK, LOGGER],
+    inject: [EVENT_LOG, JOBS, Runs, OWN_LANES, CLOCK, LOGGER],
     useFactory: (
       log: EventLog,
       jobs: LogView<JobsView>,
       runs: Runs,
+      lanes: OwnLanes,
       clock: Clock,
       logger: Logger,
-    ) => new JobStarts(log, jobs, runs, clock, logger),
+    ) => {
+      const goesFirst = (site: string) => lanes.reads({ type: 'site', id: site });
+      return new JobStarts(log, jobs, runs, goesFirst, clock, logger);
+    },
   },
   {
     provide: Jobs,

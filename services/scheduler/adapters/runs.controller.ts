@@ -67,6 +67,9 @@ export class RunsController {
   async onEnd(event: RunOutcome): Promise<void> {
     await this.endings.close(event);
     this.waiting.happened();
+    if (event.type === 'RunCompleted' || event.type === 'RunPartiallyCompleted') {
+      await this.after.expire(event);
+    }
   }
 
   @OnEvent('RunPartiallyCompleted')

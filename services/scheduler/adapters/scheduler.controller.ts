@@ -8,6 +8,8 @@ import {
   DeleteGroupSchema,
   type EditGroup,
   EditGroupSchema,
+  type EditSite,
+  EditSiteSchema,
   type ExpectedQuery,
   ExpectedQuerySchema,
   ExpectedVersionsSchema,
@@ -31,6 +33,11 @@ export class SchedulerController {
   @OnCommand('scheduler', 'CreateSite', CreateSiteSchema)
   createSite(command: CreateSite, caller: Caller): Promise<Accepted> {
     return this.scheduler.createSite(command, caller);
+  }
+
+  @OnCommand('scheduler', 'EditSite', EditSiteSchema)
+  editSite(command: EditSite, caller: Caller): Promise<Accepted> {
+    return this.scheduler.editSite(command, caller);
   }
 
   @OnCommand('scheduler', 'CreateGroup', CreateGroupSchema)

@@ -1,13 +1,15 @@
-import type { RecordedEvent } from '#libs/contracts/index.js';
+import { JobType, type RecordedEvent } from '#libs/contracts/index.js';
 import { load } from '#libs/event-log/aggregate.js';
 import type { EventLog } from '#libs/event-log/event-log.js';
 import type { LogView } from '#libs/event-log/log-view.js';
 import { derivedId } from '../domain/derived-id.js';
+import { expiryOf } from '../domain/hot.js';
 import { follows } from '../domain/job-run.js';
 import type { JobsView } from '../domain/jobs-view.js';
 import { automaticActor } from '../domain/open-runs.js';
 import { retryOf } from '../domain/retry.js';
 import { runAggregate } from '../domain/run.js';
+import { siteAggregate } from '../domain/site.js';
 import type { JobStarts } from './job-starts.js';
 import type { Runs } from './runs.js';
 
@@ -29,6 +31,22 @@ export class AfterRuns {
     await this.runs.request(retry, { actor: automaticActor, commandId: retry.runId });
   }
 
+  /** Asks for the removal of hot content, for when its time is over. Harmless to repeat. */
+  async expire(outcome: RecordedEvent<'RunCompleted' | 'RunPartiallyCompleted'>): Promise<void> {
+    const { runId } = outcome.data;
+    const { state } = await load(this.log, runAggregate, runId);
+    if (state.situation === 'absent' || state.request.type !== JobType.HOT) return;
+    const { request } = state;
+    const site = await load(this.log, siteAggregate, request.site);
+    const policy = site.state.situation === 'created' ? site.state.settings.policy : undefined;
+    const started = (await this.log.read({ type: 'run', id: runId })).find(isStart);
+    const nodes = started?.data.targets.flatMap((target) => target.nodes) ?? [];
+    const siteTimeToLiveMs = Number(policy?.hot?.timeToLiveMs ?? 0n);
+    const removal = expiryOf(request, nodes, outcome.timeMs, siteTimeToLiveMs);
+    if (!removal) return;
+    await this.runs.request(removal, { actor: automaticActor, commandId: removal.runId });
+  }
+
   /** Starts the jobs that wait for the end of the run's job. Harmless to repeat. */
   async closed({ data: { runId, status } }: RecordedEvent<'RunClosed'>): Promise<void> {
     const { state } = await load(this.log, runAggregate, runId);
@@ -43,4 +61,8 @@ export class AfterRuns {
       await this.starts.start(entry, { runId: next, trigger: `after run ${runId}`, chain });
     }
   }
+}
+
+function isStart(event: RecordedEvent): event is RecordedEvent & RecordedEvent<'RunStarted'> {
+  return event.type === 'RunStarted';
 }

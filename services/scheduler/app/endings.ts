@@ -85,12 +85,15 @@ export class Endings {
   }
 
   private async settleOne(runId: string, site: string): Promise<boolean> {
-    const outcome = (await this.log.read({ type: 'outcome', id: runId })).find(isOutcome);
+    const [ofOutcome, { state, head }] = await Promise.all([
+      this.log.read({ type: 'outcome', id: runId }),
+      load(this.log, runAggregate, runId),
+    ]);
+    const outcome = ofOutcome.find(isOutcome);
     if (outcome) {
       await this.close(outcome as RunOutcome);
       return true;
     }
-    const { state, head } = await load(this.log, runAggregate, runId);
     if (state.situation !== 'over') return false;
     const claim = await this.claims.load(site);
     const events = claimAggregate(site).decide({ type: 'release', runId }, claim.state);

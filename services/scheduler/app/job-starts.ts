@@ -9,15 +9,35 @@ import { beginsAtMs, type Cause, requestOfJob } from '../domain/job-run.js';
 import type { JobEntry, JobsView } from '../domain/jobs-view.js';
 import type { Accepted, Runs } from './runs.js';
 
+/** So long the replica that goes first has, before the others look whether it did. */
+const goesFirstMs = 1_000;
+
 /** Starts runs of jobs; one that cannot be is recorded as left out, with the reason. */
 export class JobStarts {
   constructor(
     private readonly log: EventLog,
     private readonly jobs: Pick<LogView<JobsView>, 'state' | 'reaches'>,
     private readonly runs: Pick<Runs, 'request'>,
+    /** Whether this replica begins what is due of a site first: two would race for its claim. */
+    private readonly goesFirst: (site: string) => boolean,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
+
+  /**
+   * Starts what is due. Of several replicas one goes first; where it does not, being gone, the
+   * others do. Harmless to repeat.
+   */
+  async startDue(entry: JobEntry, cause: Cause & { readonly dueAtMs: number }): Promise<void> {
+    if (!this.goesFirst(entry.spec.site)) {
+      await new Promise<void>((resolve) => {
+        this.clock.schedule(goesFirstMs, resolve);
+      });
+      const present = this.jobs.state.jobs.get(entry.name);
+      if (!present || present.lastDueAtMs >= cause.dueAtMs) return;
+    }
+    await this.start(entry, cause);
+  }
 
   /** Starts a run because of something that happens by itself. Harmless to repeat. */
   async start(entry: JobEntry, cause: Cause): Promise<void> {

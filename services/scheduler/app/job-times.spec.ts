@@ -39,13 +39,13 @@ afterEach(async () => {
 });
 
 /** What makes jobs run, in one more replica. */
-async function jobsOf(own: Replica) {
+async function jobsOf(own: Replica, goesFirst = (_site: string) => true) {
   const view = await LogView.start<JobsView>(world.log, {
     aggregateTypes: jobsAggregates,
     initial: newJobsView(),
     evolve: evolveJobs,
   });
-  const starts = new JobStarts(world.log, view, own.runs, world.clock, silentLogger);
+  const starts = new JobStarts(world.log, view, own.runs, goesFirst, world.clock, silentLogger);
   const jobs = new Jobs(world.log, view, own.fleet, starts, world.clock);
   const after = new AfterRuns(world.log, view, own.runs, starts);
   const times = new JobTimes(view, starts, world.clock, silentLogger);
@@ -96,6 +96,19 @@ describe('jobs in time', () => {
     const terms = await requested();
     expect(terms.map((one) => Number(one?.dueAtMs))).toEqual([60_000, 120_000, 180_000]);
     expect(terms[0]).toMatchObject({ job: 'minutely', jobVersion: 1n });
+  });
+
+  test('begin where the site is read; elsewhere a second later, when nobody did', async () => {
+    const first = await jobsOf(replica, () => false);
+    await make(first.jobs, 'minutely', { triggers: [cron('* * * * *')] });
+    await pass(minuteMs - 5_000);
+    expect(await requested()).toHaveLength(0);
+    await pass(1_000);
+    expect(await requested()).toHaveLength(1);
+    await jobsOf(await world.replica(), () => true);
+    await pass(minuteMs - 800);
+    const begun = (await happened()).filter(({ type }) => type === 'RunRequested');
+    expect(begun.map(({ timeMs }) => timeMs)).toEqual([61_000, 120_000]);
   });
 
   test('that cannot begin are recorded as left out, once', async () => {

@@ -8,6 +8,7 @@ import type { JobStarts } from './job-starts.js';
 
 /** Real clocks are set, and timers know nothing of it: the time is looked at this often. */
 const lookEveryMs = 200;
+const lookWithoutJobsEveryMs = 1_000;
 const retryMs = 1_000;
 
 interface Planned {
@@ -29,7 +30,7 @@ export class JobTimes {
 
   constructor(
     private readonly jobs: Pick<LogView<JobsView>, 'state'>,
-    private readonly starts: Pick<JobStarts, 'start' | 'skip'>,
+    private readonly starts: Pick<JobStarts, 'startDue' | 'skip'>,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {
@@ -43,7 +44,8 @@ export class JobTimes {
 
   private plan(): void {
     if (this.isClosed) return;
-    this.cancel = this.clock.schedule(lookEveryMs, () => {
+    const hasJobs = this.jobs.state.jobs.size > 0;
+    this.cancel = this.clock.schedule(hasJobs ? lookEveryMs : lookWithoutJobsEveryMs, () => {
       this.look();
       this.plan();
     });
@@ -74,7 +76,7 @@ export class JobTimes {
     const runId = derivedId('job', name, dueAtMs);
     const work =
       due.kind === 'start'
-        ? this.starts.start(entry, { runId, trigger, dueAtMs })
+        ? this.starts.startDue(entry, { runId, trigger, dueAtMs })
         : this.starts.skip(entry, runId, dueAtMs, due.untilMs, `${trigger}: it was too late`);
     this.underWay.add(name);
     // What is done shows in the entry; until then the job is left alone for a while.

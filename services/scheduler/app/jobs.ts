@@ -1,14 +1,15 @@
 import type { Clock } from '#libs/clock/clock.js';
-import type {
-  CreateJob,
-  DeleteJob,
-  EditJob,
-  JobSpec,
-  JobsQuery,
-  OutsideEvent,
-  PauseJob,
-  ResumeJob,
-  TriggerJob,
+import {
+  type CreateJob,
+  type DeleteJob,
+  type EditJob,
+  eventTrigger,
+  type JobSpec,
+  type JobsQuery,
+  type OutsideEvent,
+  type PauseJob,
+  type ResumeJob,
+  type TriggerJob,
 } from '#libs/contracts/index.js';
 import { execute, load } from '#libs/event-log/aggregate.js';
 import type { EventLog } from '#libs/event-log/event-log.js';
@@ -86,7 +87,7 @@ export class Jobs {
     for (const entry of all) {
       if (entry.paused || !hears(entry, type)) continue;
       const runId = derivedId('event', entry.name, id);
-      await this.starts.start(entry, { runId, trigger: `event ${type} ${id}` });
+      await this.starts.start(entry, { runId, trigger: `${eventTrigger}${type} ${id}` });
     }
     return { id, sequence: 0 };
   }

@@ -7,7 +7,7 @@ import type { SchedulerConfig } from '../config.js';
 import type { BeginFacts } from '../domain/begin.js';
 import { type Fleet, groupsOf, leadersOf, serversOf } from '../domain/fleet.js';
 import { siteAggregate } from '../domain/site.js';
-import { membersOf } from '../domain/targets.js';
+import { membersOf, type Server } from '../domain/targets.js';
 import { siteVersions } from '../domain/versions.js';
 
 /** Asks leaders who is there. */
@@ -48,6 +48,8 @@ export class FactsGatherer {
       servers,
     );
     const isMember = new Set(members);
+    // Who is away is missed, and tried again.
+    const isExpired = ({ broughtBy }: Server) => terms?.expiryOf && broughtBy === terms.expiryOf;
     const segments = new Set(members.map(({ segment }) => segment));
     const { prepareTimeoutMs, switchTimeoutMs } = this.config;
     return {
@@ -56,7 +58,9 @@ export class FactsGatherer {
       groups: taking,
       versions: siteVersions(events.flat()),
       members,
-      others: servers.filter((server) => server.registered && !isMember.has(server)),
+      others: servers.filter(
+        (server) => !isMember.has(server) && (server.registered || isExpired(server)),
+      ),
       reachable: terms?.policies?.quorum
         ? await this.reachability.reachable(leadersOf(this.fleet.state, segments))
         : new Set(),

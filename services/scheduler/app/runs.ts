@@ -127,12 +127,15 @@ export class Runs {
   private async judgeNow(judged: Case): Promise<Accepted> {
     const { runId, site } = judged.request;
     for (let attempt = 1; ; attempt++) {
-      const run = await load(this.log, runAggregate, runId);
+      // Together: who waits for the same site waits for each of these.
+      const [run, facts, claim] = await Promise.all([
+        load(this.log, runAggregate, runId),
+        this.facts.gather(judged.request),
+        this.claims.load(site),
+      ]);
       if (judged.isNew && isRepetition(judged.request, run.state))
         return { id: runId, sequence: 0 };
       if (!judged.isNew && run.state.situation !== 'waiting') return { id: runId, sequence: 0 };
-      const facts = await this.facts.gather(judged.request);
-      const claim = await this.claims.load(site);
       const beginning = await this.beginning(judged, facts, claim);
       if (beginning === 'again' && attempt < maxAttempts) {
         this.claims.forget(site);

@@ -4,6 +4,7 @@ import type {
   CreateSite,
   DeleteGroup,
   EditGroup,
+  EditSite,
   RecordedEvent,
 } from '#libs/contracts/index.js';
 import { execute, load } from '#libs/event-log/aggregate.js';
@@ -13,7 +14,7 @@ import { type Caller, commandContext } from '#libs/nest-jetstream/context.js';
 import { UnknownSite } from '../domain/errors.js';
 import type { Fleet } from '../domain/fleet.js';
 import { type GroupCommand, groupAggregate } from '../domain/group.js';
-import { siteAggregate } from '../domain/site.js';
+import { type SiteCommand, siteAggregate } from '../domain/site.js';
 import type { Accepted } from './runs.js';
 
 type FleetView = Pick<LogView<Fleet>, 'state' | 'reaches'>;
@@ -30,11 +31,13 @@ export class Scheduler {
   ) {}
 
   /** @throws InvalidName, InvalidStaging, SiteExists */
-  async createSite(command: CreateSite, caller: Caller): Promise<Accepted> {
-    const context = commandContext(caller, caller.commandId);
-    const { site } = command;
-    const nowMs = this.clock.nowMs();
-    return accepted(site, await execute(this.log, siteAggregate, site, command, context, nowMs));
+  createSite(data: CreateSite, caller: Caller): Promise<Accepted> {
+    return this.changeSite({ type: 'CreateSite', data }, caller);
+  }
+
+  /** Runs that have begun go on with what they began with. @throws UnknownSite, InvalidStaging */
+  editSite(data: EditSite, caller: Caller): Promise<Accepted> {
+    return this.changeSite({ type: 'EditSite', data }, caller);
   }
 
   /** @throws UnknownSite, GroupExists, InvalidName, InvalidMembership, InvalidSelector */
@@ -52,6 +55,13 @@ export class Scheduler {
   /** @throws UnknownGroup */
   deleteGroup(data: DeleteGroup, caller: Caller): Promise<Accepted> {
     return this.changeGroup({ type: 'DeleteGroup', data }, caller);
+  }
+
+  private async changeSite(command: SiteCommand, caller: Caller): Promise<Accepted> {
+    const { site } = command.data;
+    const context = commandContext(caller, caller.commandId);
+    const nowMs = this.clock.nowMs();
+    return accepted(site, await execute(this.log, siteAggregate, site, command, context, nowMs));
   }
 
   private async changeGroup(command: GroupCommand, caller: Caller): Promise<Accepted> {

@@ -16,7 +16,8 @@ export class InvalidStaging extends DomainError {
   constructor(staging: string) {
     super(
       `the staging directory ${JSON.stringify(staging)} is not an absolute path`,
-      'give the full path of the directory on the control-plane host, e.g. /srv/staging/www',
+      'give the full path of the directory on the control-plane host, e.g. /srv/staging/www; ' +
+        'or name staging servers (--staging-server NAME or NAME=PLACE)',
     );
   }
 }
@@ -127,6 +128,16 @@ export class NoTargets extends DomainError {
 
 export class IncompleteJob extends DomainError {
   override readonly name = 'IncompleteJob';
+}
+
+export class HotLimitReached extends DomainError {
+  override readonly name = 'HotLimitReached';
+  constructor(site: string, servers: number, limit: number) {
+    super(
+      `${servers} servers would have hot content of ${site}, its limit is ${limit}`,
+      `ask for fewer, or free some: espalier remove ${site} --all --node NAME`,
+    );
+  }
 }
 
 export class NothingLive extends DomainError {

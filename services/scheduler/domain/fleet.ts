@@ -25,6 +25,7 @@ interface Enrolment {
 
 /** What a member registered of itself. */
 interface Member {
+  readonly agentType: string;
   readonly labels: Readonly<Record<string, string>>;
   /** By site. */
   readonly live: ReadonlyMap<string, LiveVersion>;
@@ -39,6 +40,7 @@ interface Segment {
 
 /** A tree that a server reported to have switched to. */
 interface Switched {
+  readonly runId: string;
   readonly tree: string;
   readonly at: number;
   readonly atMs: number;
@@ -170,14 +172,17 @@ export function* serversOf(fleet: Fleet, site: string, nowMs: number): Iterable<
         served: servedBy(fleet, site, segment, name, nowMs),
         kept: (member.live.get(site)?.keptTrees ?? []).map(hex),
         diskFreeBytes: member.diskFreeBytes,
+        agentType: member.agentType,
         failedAtMs: fleet.failed.get(name),
+        broughtBy: switchedBy(fleet, site, segment, name),
       };
     }
   }
   for (const [name, { segment, labels }] of fleet.enrolled) {
     if (seen.has(name) || segment === '') continue;
     const known = { labels: labelsOf(name, segment, labels), served: '', kept: [] };
-    yield { name, segment, registered: false, ...known };
+    const broughtBy = switchedBy(fleet, site, segment, name);
+    yield { name, segment, registered: false, ...known, broughtBy };
   }
 }
 
@@ -198,6 +203,10 @@ function servedBy(fleet: Fleet, site: string, segment: string, name: string, now
   return isNewer || nowMs - switched.atMs < registrationLagMs ? switched.tree : claimed;
 }
 
+function switchedBy(fleet: Fleet, site: string, segment: string, name: string) {
+  return fleet.switched.get(site)?.get(segment)?.get(name)?.runId;
+}
+
 function withSwitched(fleet: Fleet, happened: RecordedEvent<'SegmentSwitched'>): Fleet {
   const { runId, segment, nodes } = happened.data;
   const site = fleet.openRuns.get(runId)?.site;
@@ -206,7 +215,8 @@ function withSwitched(fleet: Fleet, happened: RecordedEvent<'SegmentSwitched'>):
   const inSegment = new Map<string, Switched>(bySegment.get(segment));
   for (const { node, status, treeDigest } of nodes) {
     if (status !== NodeStatus.SWITCHED) continue;
-    inSegment.set(node, { tree: hex(treeDigest), at: happened.sequence, atMs: happened.timeMs });
+    const { sequence: at, timeMs: atMs } = happened;
+    inSegment.set(node, { runId, tree: hex(treeDigest), at, atMs });
   }
   const changed = put(bySegment, segment, inSegment);
   return { ...fleet, switched: put(fleet.switched, site, changed) };
@@ -228,8 +238,9 @@ function failuresAfter(
   return after ?? failed;
 }
 
-function memberOf({ labels, liveVersions, capacity }: Register): Member {
+function memberOf({ labels, liveVersions, capacity, agentType }: Register): Member {
   return {
+    agentType,
     labels,
     live: new Map(liveVersions.map((version) => [version.site, version])),
     diskFreeBytes: Number(capacity?.diskFreeBytes ?? 0n),

@@ -1,31 +1,13 @@
 import { JobType, type RequestRun } from '#libs/contracts/index.js';
 import { IncompleteJob, NothingLive, UnknownTarget, UnsupportedJobType } from './errors.js';
-import type { Server } from './targets.js';
-import type { SiteVersions, StoredTree } from './versions.js';
+import { planExpiry, planHot } from './hot.js';
+import type { Job, JobFacts } from './job-facts.js';
+import { among, type Server } from './targets.js';
+import type { StoredTree } from './versions.js';
 
-/** What a job is planned from. */
-export interface JobFacts {
-  readonly versions: SiteVersions;
-  /** Servers that the site's groups select. */
-  readonly members: readonly Server[];
-  /** All other registered servers. */
-  readonly others: readonly Server[];
-}
+export type { Job, JobFacts } from './job-facts.js';
 
-/** What a run does, and on which servers. */
-export interface Job {
-  readonly targets: readonly Server[];
-  /** The tree to bring to them; undefined: delta computes it. */
-  readonly wanted?: StoredTree;
-  /** Servers are brought to a tree; the site's live version stays. */
-  readonly keepsLiveVersion: boolean;
-  /** Nothing that a server has is used. */
-  readonly fromNothing?: boolean;
-  /** There is nobody to bring anything to, and that is in order. */
-  readonly mayBeEmpty?: boolean;
-}
-
-/** @throws UnsupportedJobType, IncompleteJob, NothingLive, UnknownTarget */
+/** @throws UnsupportedJobType, IncompleteJob, NothingLive, UnknownTarget, HotLimitReached */
 export function planJob(request: RequestRun, facts: JobFacts): Job {
   const { type, site, nodes } = request;
   const { members } = facts;
@@ -54,6 +36,7 @@ export function planJob(request: RequestRun, facts: JobFacts): Job {
     case JobType.REMOVE:
       return planRemoval(request, facts);
     case JobType.HOT:
+      liveOf(site, facts);
       return planHot(request, facts);
     case JobType.CREATE_CHECKPOINT: {
       const wanted = liveOf(site, facts);
@@ -90,6 +73,7 @@ function planWave({ nodes, terms }: RequestRun, { members }: JobFacts): Job {
 
 function planRemoval(request: RequestRun, { members, others, versions }: JobFacts): Job {
   liveOf(request.site, { versions });
+  if (request.terms?.expiryOf) return planExpiry(request, others);
   if (request.nodes.length === 0) return { targets: members, keepsLiveVersion: false };
   const isMember = members.find(({ name }) => request.nodes.includes(name));
   if (isMember) {
@@ -99,19 +83,6 @@ function planRemoval(request: RequestRun, { members, others, versions }: JobFact
     );
   }
   return { targets: among(others, request.nodes), keepsLiveVersion: true };
-}
-
-function planHot(request: RequestRun, { members, others, versions }: JobFacts): Job {
-  liveOf(request.site, { versions });
-  const { paths, nodes, serverCount, site } = request;
-  if (paths.length === 0) throw new IncompleteJob('no hot content is named', 'give its paths');
-  const candidates = among(others, nodes).sort((a, b) => (a.name < b.name ? -1 : 1));
-  const targets = nodes.length > 0 ? candidates : candidates.slice(0, serverCount);
-  if (targets.length === 0) {
-    const remedy = `name servers, or a number of them; all ${members.length} of the groups have it`;
-    throw new IncompleteJob(`no server for hot content of ${site} is left or named`, remedy);
-  }
-  return { targets, keepsLiveVersion: true };
 }
 
 function liveOf(site: string, { versions }: Pick<JobFacts, 'versions'>): StoredTree {
@@ -135,12 +106,6 @@ function checkpointOf({ site, to }: RequestRun, { versions }: JobFacts): StoredT
   const checkpoint = versions.checkpoints.get(to);
   if (!checkpoint) throw new UnknownTarget(site, `checkpoint ${JSON.stringify(to)}`);
   return checkpoint;
-}
-
-function among(servers: readonly Server[], names: readonly string[]): Server[] {
-  if (names.length === 0) return [...servers];
-  const wanted = new Set(names);
-  return servers.filter(({ name }) => wanted.has(name));
 }
 
 function refuseNodes({ nodes }: RequestRun): void {

@@ -43,11 +43,12 @@ export function retryOf(
   });
   if (outcome.$typeName === 'espalier.v1.RunFailed') return whole;
   const nodes = outcome.missed.map(({ node }) => node);
-  const type = bringsUp(request.type) ? JobType.SYNCHRONIZE : request.type;
+  const type = bringsUp(request) ? JobType.SYNCHRONIZE : request.type;
   return create(RequestRunSchema, { ...whole, site, type, nodes });
 }
 
 /** The site's live version has moved: what is left to do is to follow it. */
-function bringsUp(type: JobType): boolean {
+function bringsUp({ type, nodes }: RequestRun): boolean {
+  if (type === JobType.REMOVE && nodes.length > 0) return false;
   return [JobType.PUBLISH, JobType.ROLLBACK, JobType.RESTORE, JobType.REMOVE].includes(type);
 }

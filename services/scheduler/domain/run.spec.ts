@@ -15,6 +15,7 @@ import {
   UnknownTarget,
   UnsupportedJobType,
 } from './errors.js';
+import { expiryOf } from './hot.js';
 import { isRepetition, type RunEvent, runAggregate } from './run.js';
 import type { Server } from './targets.js';
 
@@ -200,6 +201,41 @@ describe('a run of another job', () => {
     expect(run.keepsLiveVersion).toBe(true);
     expect(() => startedBy(JobType.HOT, { paths: ['a'], serverCount: 2 })).toThrow(IncompleteJob);
     expect(() => startedBy(JobType.HOT, { serverCount: 2 }, { others })).toThrow(IncompleteJob);
+  });
+
+  test('hot content goes to those with most room that the policy allows, up to its limit', () => {
+    const cache = new Map([['tier', 'cache']]);
+    const others = [
+      { ...server('x', live), labels: cache },
+      { ...server('y'), labels: cache, diskFreeBytes: 10 },
+      { ...server('z'), labels: cache, diskFreeBytes: 20 },
+      { ...server('w'), diskFreeBytes: 90 },
+    ];
+    const policy = { ...settings.policy, hot: { selector: 'tier=cache', serverLimit: 2 } };
+    const site = create(SiteCreatedSchema, { ...settings, site: 'www', policy });
+    const hot = (serverCount: number) =>
+      startedBy(JobType.HOT, { paths: ['a'], serverCount }, { others, site });
+    expect(hot(1).targets).toMatchObject([{ nodes: ['z'] }]);
+    expect(() => hot(2)).toThrow('3 servers would have hot content of www, its limit is 2');
+  });
+
+  test('hot content is removed when its time is over, from who still serves it', () => {
+    const hot = create(RequestRunSchema, { ...publish, type: JobType.HOT, paths: ['a'] });
+    expect(expiryOf(hot, ['x'], 5_000, 0)).toBe(undefined);
+    const request = expiryOf(hot, ['x', 'y', 'z'], 5_000, 60_000);
+    if (!request?.terms) throw new Error('nothing is removed');
+    expect(request).toMatchObject({ type: JobType.REMOVE, terms: { notBeforeMs: 65_000n } });
+    const { nodes, terms } = request;
+    const others = [
+      { ...server('x', live), broughtBy: runId },
+      { ...server('y', live), broughtBy: 'a later run' },
+      { ...server('z', '', [], false), broughtBy: runId },
+    ];
+    const later = { others, nowMs: 65_000 };
+    const run = startedBy(JobType.REMOVE, { nodes, terms }, later);
+    expect(run).toMatchObject({ targets: [{ nodes: ['x', 'z'] }], keepsLiveVersion: true });
+    const nobody = startedBy(JobType.REMOVE, { nodes, terms }, { nowMs: 65_000 });
+    expect(nobody.targets).toEqual([]);
   });
 
   test('content is not removed from some of the servers of a group', () => {

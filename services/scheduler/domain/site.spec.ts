@@ -1,8 +1,8 @@
-import { create } from '@bufbuild/protobuf';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { describe, expect, test } from '@jest/globals';
-import { CreateSiteSchema, event } from '#libs/contracts/index.js';
-import { InvalidName, InvalidStaging, SiteExists } from './errors.js';
-import { type SiteEvent, siteAggregate } from './site.js';
+import { CreateSiteSchema, EditSiteSchema, event } from '#libs/contracts/index.js';
+import { InvalidName, InvalidStaging, SiteExists, UnknownSite } from './errors.js';
+import { type SiteCommand, type SiteEvent, siteAggregate } from './site.js';
 
 const www = create(CreateSiteSchema, {
   site: 'www',
@@ -17,9 +17,17 @@ const created = event('SiteCreated', {
   policy: { neverCompress: ['.jpg'], keptVersions: 3 },
 });
 
-function outcomeOf(events: SiteEvent[], command: typeof www) {
+function outcomeOf(events: SiteEvent[], data: typeof www) {
+  return decided(events, { type: 'CreateSite', data });
+}
+
+function decided(events: SiteEvent[], command: SiteCommand) {
   const state = events.reduce(siteAggregate.evolve, siteAggregate.initial);
   return siteAggregate.decide(command, state);
+}
+
+function edit(init: MessageInitShape<typeof EditSiteSchema>): SiteCommand {
+  return { type: 'EditSite', data: create(EditSiteSchema, { site: 'www', ...init }) };
 }
 
 describe('a site', () => {
@@ -44,7 +52,34 @@ describe('a site', () => {
     expect(outcomeOf([], { ...www, site })).toHaveLength(1);
   });
 
-  test.each(['', 'srv/www', './www', '~/www'])('is not staged at %j', (staging) => {
-    expect(() => outcomeOf([], { ...www, staging })).toThrow(InvalidStaging);
+  test.each(['pushed:', 'servers:build', 'servers:build,media=video'])(
+    'may be staged at %s',
+    (on) => {
+      expect(outcomeOf([], { ...www, staging: on })).toHaveLength(1);
+    },
+  );
+
+  test.each(['', 'srv/www', './www', '~/www', 'servers:', 'servers:b=..'])(
+    'is not staged at %j',
+    (staging) => {
+      expect(() => outcomeOf([], { ...www, staging })).toThrow(InvalidStaging);
+    },
+  );
+
+  test('takes other settings when it is edited; an absent policy stays', () => {
+    const moved = decided([created], edit({ staging: '/srv/other' }));
+    expect(moved).toMatchObject([{ type: 'SiteEdited', data: { staging: '/srv/other' } }]);
+    const { filters, policy } = created.data;
+    expect(decided([created, ...moved], edit({ staging: '/srv/other', policy }))).toEqual([]);
+    expect(decided([created], edit({ staging: '/srv/www', filters }))).toEqual([]);
+    const kept = { neverCompress: ['.jpg'], keptVersions: 9 };
+    expect(decided([created], edit({ staging: '/srv/www', filters, policy: kept }))).toHaveLength(
+      1,
+    );
+  });
+
+  test('that is not there, or would be staged nowhere, is not edited', () => {
+    expect(() => decided([], edit({ staging: '/srv' }))).toThrow(UnknownSite);
+    expect(() => decided([created], edit({ staging: 'srv' }))).toThrow(InvalidStaging);
   });
 });

@@ -1,4 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
+import { posixType } from '#libs/assignment/command-sets.js';
 import {
   type CommitPolicy,
   JobType,
@@ -48,6 +49,7 @@ export function startOf(
     commit,
     checkpoint: type === JobType.CREATE_CHECKPOINT ? to : '',
     rolloutRunId: terms?.rolloutRunId ?? '',
+    agentTypes: otherTypes(targets),
   };
 }
 
@@ -63,6 +65,16 @@ function servedTrees({ targets, fromNothing }: Job, live: string) {
     else byTree.set(tree, [name]);
   }
   return [...byTree].map(([tree, nodes]) => ({ treeDigest: bytes(tree), nodes: nodes.sort() }));
+}
+
+/** Targets by the types of their agents, without those of the usual one. */
+function otherTypes(targets: readonly Server[]) {
+  const byType = new Map<string, string[]>();
+  for (const { name, agentType = '' } of targets) {
+    if (agentType === '' || agentType === posixType) continue;
+    byType.set(agentType, [...(byType.get(agentType) ?? []), name].sort());
+  }
+  return [...byType].map(([agentType, nodes]) => ({ agentType, nodes }));
 }
 
 /** Going back needs no data where the tree is on disk. */

@@ -15,6 +15,10 @@ export interface Server {
   readonly kept: readonly string[];
   /** As it registered. */
   readonly diskFreeBytes?: number;
+  /** What its agent registered; undefined: it is not registered. */
+  readonly agentType?: string;
+  /** The run of its last switch, as it was reported. */
+  readonly broughtBy?: string | undefined;
   /** When it last reported that an assignment failed; undefined: its last one did not. */
   readonly failedAtMs?: number | undefined;
 }
@@ -33,6 +37,13 @@ export interface Targets {
 export function membersOf(memberships: readonly Membership[], servers: Iterable<Server>): Server[] {
   const tests = memberships.map(selects);
   return [...servers].filter((server) => tests.some((test) => test(server)));
+}
+
+/** Those with these names; without names: all. */
+export function among(servers: readonly Server[], names: readonly string[]): Server[] {
+  if (names.length === 0) return [...servers];
+  const wanted = new Set(names);
+  return servers.filter(({ name }) => wanted.has(name));
 }
 
 export function targetsOf(servers: readonly Server[]): Targets {
