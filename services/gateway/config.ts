@@ -28,3 +28,11 @@ export function agentHttpsPort(env: NodeJS.ProcessEnv): number | undefined {
 export function uplinkLimits(env: NodeJS.ProcessEnv): LinkLimits {
   return linkLimitsIn(env.ESPALIER_UPLINK ?? 'none');
 }
+
+/**
+ * The secrets that other systems sign their events with, `whsec_...`, separated by commas:
+ * `ESPALIER_INBOUND_WEBHOOK_SECRETS`. Several, so that they can be changed one after the other.
+ */
+export function inboundSecrets(env: NodeJS.ProcessEnv): string[] {
+  return (env.ESPALIER_INBOUND_WEBHOOK_SECRETS ?? '').split(',').filter((secret) => secret !== '');
+}

@@ -33,21 +33,24 @@ import { SameSiteGuard } from './adapters/http/same-site.guard.js';
 import { SegmentsController } from './adapters/http/segments.controller.js';
 import { SitesController } from './adapters/http/sites.controller.js';
 import { ByteBodies, StagingController } from './adapters/http/staging.controller.js';
+import { StagingServersController } from './adapters/http/staging-servers.controller.js';
 import { TimeController } from './adapters/http/time.controller.js';
 import { TreeController } from './adapters/http/tree.controller.js';
 import { VersionsController } from './adapters/http/versions.controller.js';
 import { WebhooksController } from './adapters/http/webhooks.controller.js';
 import { natsListen } from './adapters/nats-listen.js';
 import { AgentRequests } from './app/agent-requests.js';
-import { Mailboxes } from './app/mailboxes.js';
+import { Mailboxes, stagingSubjects } from './app/mailboxes.js';
 import { PushedTrees } from './app/pushed-trees.js';
 import { Roster } from './app/roster.js';
-import { agentNatsAccess, uplinkLimits } from './config.js';
+import { agentNatsAccess, inboundSecrets, uplinkLimits } from './config.js';
 import {
   AGENT_NATS_ACCESS,
   CONTENT_STORE,
   CONTROL_KEYS,
   HOST_CONTENT_STORE,
+  INBOUND_SECRETS,
+  STAGING_MAILBOXES,
   UPLINK,
   WHOLE_LOG,
 } from './tokens.js';
@@ -56,6 +59,7 @@ import {
 @Module({
   controllers: [
     StagingController,
+    StagingServersController,
     SitesController,
     VersionsController,
     RunsController,
@@ -89,6 +93,12 @@ import {
       provide: Mailboxes,
       inject: [NATS, CLOCK],
       useFactory: (nats: NatsConnection, clock: Clock) => new Mailboxes(natsListen(nats), clock),
+    },
+    {
+      provide: STAGING_MAILBOXES,
+      inject: [NATS, CLOCK],
+      useFactory: (nats: NatsConnection, clock: Clock) =>
+        new Mailboxes(natsListen(nats), clock, stagingSubjects),
     },
     {
       provide: AgentRequests,
@@ -135,6 +145,7 @@ import {
       inject: [SERVICE_CONFIG],
       useFactory: ({ dataDir }: ServiceConfig) => controlKeysIn(join(dataDir, 'keys')),
     },
+    { provide: INBOUND_SECRETS, useFactory: () => inboundSecrets(process.env) },
     {
       provide: AGENT_NATS_ACCESS,
       inject: [SERVICE_CONFIG],

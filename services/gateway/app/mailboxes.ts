@@ -14,6 +14,18 @@ export type Listen = (
   onRequest: (payload: Uint8Array, respond: (answer: Uint8Array) => void) => void,
 ) => Cancel;
 
+/** On which subjects one is asked what. */
+export type SubjectsOf = (name: string) => readonly (readonly [string, LinkRequestKind])[];
+
+const agentSubjects: SubjectsOf = (node) => [
+  [subjects.agentNotification(node), LinkRequestKind.NOTIFICATION],
+  [subjects.segmentStatus(node), LinkRequestKind.SEGMENT_STATUS],
+];
+
+export const stagingSubjects: SubjectsOf = (server) => [
+  [subjects.stagingOrder(server), LinkRequestKind.STAGING_ORDER],
+];
+
 /** What waits for an agent. */
 interface Waiting {
   readonly request: LinkRequest;
@@ -47,6 +59,7 @@ export class Mailboxes {
   constructor(
     private readonly listen: Listen,
     private readonly clock: Clock,
+    private readonly subjectsOf: SubjectsOf = agentSubjects,
   ) {}
 
   /** Takes answers, then waits until there is something for the agent or the time is over. */
@@ -86,17 +99,14 @@ export class Mailboxes {
       wake: () => undefined,
       cancelExpiry: () => undefined,
     };
-    const hear = (subject: string, kind: LinkRequestKind) =>
+    const hear = (subject: string, kind: LinkRequestKind): Cancel =>
       this.listen(subject, (payload, respond) => {
         const id = String(this.nextId++);
         const request = create(LinkRequestSchema, { id, kind, payload });
         box.waiting.set(id, { request, respond, untilMs: this.clock.nowMs() + requestLifeMs });
         box.wake();
       });
-    const cancels = [
-      hear(subjects.agentNotification(node), LinkRequestKind.NOTIFICATION),
-      hear(subjects.segmentStatus(node), LinkRequestKind.SEGMENT_STATUS),
-    ];
+    const cancels = this.subjectsOf(node).map(([subject, kind]) => hear(subject, kind));
     this.boxes.set(node, box);
     return box;
   }

@@ -6,6 +6,7 @@ import type { PinBook } from '#libs/content-store/pin-book.js';
 import { type Room, requireRoom } from '#libs/content-store/room.js';
 import { DomainError } from '#libs/contracts/index.js';
 import { pushedPin } from '#libs/delta/pushed.js';
+import { isServerName } from '#libs/delta/staged.js';
 import { InvalidRequest } from './json.js';
 
 /** Thrown when a tree is to be kept whose content did not arrive. */
@@ -20,6 +21,13 @@ export class ContentNotPushed extends DomainError {
 export interface Lacking {
   readonly digests: readonly string[];
   readonly bytes: number;
+}
+
+/** Which tree is brought. */
+export interface PushedTree {
+  readonly site: string;
+  /** The staging server that brings it; absent: somebody by hand. */
+  readonly server?: string | undefined;
 }
 
 const siteForm = /^[a-z0-9][a-z0-9-]{0,62}$/;
@@ -40,11 +48,11 @@ export class PushedTrees {
    * Which content of a tree is not here; what is here stays until the tree is kept.
    * @throws InvalidRequest, ContentStoreFull
    */
-  async lacking(site: string, manifestBytes: Uint8Array): Promise<Lacking> {
-    requireSite(site);
+  async lacking(tree: PushedTree, manifestBytes: Uint8Array): Promise<Lacking> {
+    const name = pinOf(tree);
     const manifest = parse(manifestBytes);
     const { pins, room } = this.ports;
-    await pins.hold(pushedPin(site), holdMs);
+    await pins.hold(name, holdMs);
     const missing = await this.missing(manifest);
     const bytes = [...missing.values()].reduce((sum, file) => sum + file.sizeBytes, 0);
     const measured = await room();
@@ -63,15 +71,22 @@ export class PushedTrees {
    * Makes a tree the one that the next run publishes.
    * @throws InvalidRequest, ContentNotPushed
    */
-  async keep(site: string, manifestBytes: Uint8Array) {
-    requireSite(site);
+  async keep(tree: PushedTree, manifestBytes: Uint8Array) {
+    const name = pinOf(tree);
     const manifest = parse(manifestBytes);
     const [first, ...others] = (await this.missing(manifest)).values();
     if (first) throw new ContentNotPushed(first.path, 1 + others.length);
     const { store, pins } = this.ports;
     const manifestDigest = await store.writeManifest(manifest);
-    await pins.pin(pushedPin(site), { manifests: [manifestDigest], blobs: [] });
-    await pins.release(pushedPin(site));
+    await pins.pin(name, { manifests: [manifestDigest], blobs: [] });
+    await pins.release(name);
+    return { manifestDigest, treeDigest: treeDigest(manifest) };
+  }
+
+  /** Stores what a tree is made of, for a dry run. @throws InvalidRequest */
+  async describe(manifestBytes: Uint8Array) {
+    const manifest = parse(manifestBytes);
+    const manifestDigest = await this.ports.store.writeManifest(manifest);
     return { manifestDigest, treeDigest: treeDigest(manifest) };
   }
 
@@ -85,8 +100,20 @@ export class PushedTrees {
   }
 }
 
-function requireSite(site: string): void {
+/** @throws InvalidRequest */
+function pinOf({ site, server }: PushedTree): string {
   if (!siteForm.test(site)) throw new InvalidRequest(`${site} names no site`, 'name a site');
+  if (server !== undefined) requireStagingServer(server);
+  return pushedPin(site, server);
+}
+
+/** @throws InvalidRequest */
+export function requireStagingServer(server: string): void {
+  if (isServerName(server)) return;
+  throw new InvalidRequest(
+    `${server} names no staging server`,
+    'use up to 63 letters, digits, dots, hyphens and underscores',
+  );
 }
 
 function parse(bytes: Uint8Array): Manifest {

@@ -18,6 +18,7 @@ const statusByCode: Readonly<Record<string, number>> = {
   InvalidRequest: 400,
   UnknownEventType: 400,
   NoStagingServer: 401,
+  UnsignedEvent: 401,
   WrongJoinToken: 403,
   AgentNotKnown: 401,
   UnknownRun: 404,

@@ -10,6 +10,7 @@ import {
   Post,
   Query,
   Req,
+  UseGuards,
 } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { uuidv7 } from 'uuidv7';
@@ -31,6 +32,7 @@ import { parseBody, replyJson } from '../../app/json.js';
 import { outsideEventOf } from '../../app/outside-event.js';
 import { callerOf } from './caller.js';
 import { queryTimeoutMs, sequenceOf } from './lists.controller.js';
+import { SignedEventGuard } from './signed-event.guard.js';
 
 /** Jobs, and what makes them run from outside. */
 @Controller('api/v1')
@@ -97,6 +99,7 @@ export class JobsController {
   }
 
   @Post('jobs/:job/events')
+  @UseGuards(SignedEventGuard)
   @HttpCode(202)
   eventFor(@Param('job') job: string, @Body() body: unknown, @Req() request: FastifyRequest) {
     const event = outsideEventOf(request.headers, body, job);
@@ -105,6 +108,7 @@ export class JobsController {
 
   /** For every job that waits for events of its type. */
   @Post('outside-events')
+  @UseGuards(SignedEventGuard)
   @HttpCode(202)
   eventForAll(@Body() body: unknown, @Req() request: FastifyRequest) {
     const event = outsideEventOf(request.headers, body, '');

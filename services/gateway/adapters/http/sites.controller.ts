@@ -15,6 +15,7 @@ import {
   CreateSiteSchema,
   DeleteGroupSchema,
   EditGroupSchema,
+  EditSiteSchema,
 } from '#libs/contracts/index.js';
 import { ServiceClient } from '#libs/nest-jetstream/service-client.js';
 import { parseBody } from '../../app/json.js';
@@ -29,6 +30,13 @@ export class SitesController {
   createSite(@Body() body: unknown, @Req() request: FastifyRequest) {
     const command = parseBody(CreateSiteSchema, body);
     return this.send(request, 'CreateSite', CreateSiteSchema, command);
+  }
+
+  @Patch('sites/:site')
+  @HttpCode(200)
+  editSite(@Param('site') site: string, @Body() body: unknown, @Req() request: FastifyRequest) {
+    const command = { ...parseBody(EditSiteSchema, body), site };
+    return this.send(request, 'EditSite', EditSiteSchema, command);
   }
 
   @Post('groups')

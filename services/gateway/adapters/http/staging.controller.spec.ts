@@ -23,11 +23,13 @@ import { scanTree } from '#libs/delta/adapters/scan-tree.js';
 import { pushedPin } from '#libs/delta/pushed.js';
 import { linkGate } from '#libs/tree/adapters/host-link.js';
 import { unlimited } from '#libs/tree/link-limits.js';
+import { Mailboxes } from '../../app/mailboxes.js';
 import { PushedTrees } from '../../app/pushed-trees.js';
-import { CONTENT_STORE, CONTROL_KEYS, UPLINK } from '../../tokens.js';
+import { CONTENT_STORE, CONTROL_KEYS, STAGING_MAILBOXES, UPLINK } from '../../tokens.js';
 import { BlobsController } from './blobs.controller.js';
 import { ErrorFilter } from './error.filter.js';
 import { ByteBodies, StagingController } from './staging.controller.js';
+import { StagingServersController } from './staging-servers.controller.js';
 
 const token = 'espt_right';
 let directory: string;
@@ -44,11 +46,12 @@ beforeEach(async () => {
   room = undefined;
   const measure = () => (room ? Promise.resolve(room) : undefined);
   @Module({
-    controllers: [StagingController, BlobsController],
+    controllers: [StagingController, StagingServersController, BlobsController],
     providers: [
       ByteBodies,
       { provide: APP_FILTER, useClass: ErrorFilter },
       { provide: CONTENT_STORE, useFactory: () => store },
+      { provide: STAGING_MAILBOXES, useValue: new Mailboxes(() => () => undefined, systemClock) },
       { provide: UPLINK, useFactory: () => linkGate(unlimited, systemClock) },
       { provide: CONTROL_KEYS, useValue: { stagingToken: async () => token } },
       { provide: PushedTrees, useFactory: () => new PushedTrees({ store, pins, room: measure }) },
@@ -158,7 +161,11 @@ test('bytes that are no manifest, no site or no such blob are refused', async ()
   const bad: [string, string][] = [
     ['POST', '/api/v1/sites/www/pushed/lacking'],
     ['PUT', '/api/v1/sites/www/pushed'],
+    ['PUT', '/api/v1/manifests'],
     ['PUT', '/api/v1/sites/..%2Fx/pushed'],
+    ['PUT', '/api/v1/sites/www/pushed?server=..%2Fbuild'],
+    ['POST', '/api/v1/staging/..%2Fbuild/poll'],
+    ['POST', '/api/v1/staging/build/poll'],
     ['PUT', `/api/v1/blobs/${'0'.repeat(64)}`],
     ['PUT', '/api/v1/blobs/..%2F..%2Fpasswd'],
   ];
@@ -174,6 +181,8 @@ test('only who shows the staging token may bring anything', async () => {
   const routes: [string, string][] = [
     ['POST', '/api/v1/sites/www/pushed/lacking'],
     ['PUT', '/api/v1/sites/www/pushed'],
+    ['PUT', '/api/v1/manifests'],
+    ['POST', '/api/v1/staging/build/poll'],
     ['PUT', `/api/v1/blobs/${digest}`],
   ];
   for (const [method, path] of routes) {

@@ -9,6 +9,7 @@ import {
   Param,
   Post,
   Put,
+  Query,
   Req,
   UseGuards,
 } from '@nestjs/common';
@@ -43,13 +44,27 @@ export class StagingController {
 
   @Post('sites/:site/pushed/lacking')
   @HttpCode(200)
-  async lacking(@Param('site') site: string, @Req() request: FastifyRequest) {
-    return this.trees.lacking(site, await wholeBody(request));
+  async lacking(
+    @Param('site') site: string,
+    @Query('server') server: string | undefined,
+    @Req() request: FastifyRequest,
+  ) {
+    return this.trees.lacking({ site, server }, await wholeBody(request));
   }
 
   @Put('sites/:site/pushed')
-  async keep(@Param('site') site: string, @Req() request: FastifyRequest) {
-    return this.trees.keep(site, await wholeBody(request));
+  async keep(
+    @Param('site') site: string,
+    @Query('server') server: string | undefined,
+    @Req() request: FastifyRequest,
+  ) {
+    return this.trees.keep({ site, server }, await wholeBody(request));
+  }
+
+  /** What a tree is made of, without its content. */
+  @Put('manifests')
+  async describe(@Req() request: FastifyRequest) {
+    return this.trees.describe(await wholeBody(request));
   }
 
   @Put('blobs/:digest')

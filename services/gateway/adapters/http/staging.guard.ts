@@ -1,4 +1,10 @@
-import { type CanActivate, type ExecutionContext, Inject, Injectable } from '@nestjs/common';
+import {
+  type CanActivate,
+  type ExecutionContext,
+  Inject,
+  Injectable,
+  type OnModuleInit,
+} from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { DomainError } from '#libs/contracts/index.js';
 import type { ControlKeys } from '#libs/keys/key-provider.js';
@@ -18,8 +24,13 @@ export class NoStagingServer extends DomainError {
 
 /** Lets in who shows the staging token (`Authorization: Bearer ...`), before a byte is read. */
 @Injectable()
-export class StagingGuard implements CanActivate {
+export class StagingGuard implements CanActivate, OnModuleInit {
   constructor(@Inject(CONTROL_KEYS) private readonly keys: Pick<ControlKeys, 'stagingToken'>) {}
+
+  /** The token is there to be copied before anybody shows it. */
+  async onModuleInit(): Promise<void> {
+    await this.keys.stagingToken();
+  }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const { headers } = context.switchToHttp().getRequest<FastifyRequest>();
