@@ -21,9 +21,11 @@ import { RunEventsConsumer } from './adapters/nats/run-events.consumer.js';
 import { webhookDeliveries } from './adapters/nats/webhook-deliveries.js';
 import { WebhooksController } from './adapters/nats/webhooks.controller.js';
 import { databaseCheck, openDatabase } from './adapters/postgres/database.js';
+import { LogVerification } from './adapters/postgres/log-verification.js';
 import { ReadModelQueries } from './adapters/postgres/read-model-queries.js';
 import { ReadModelProjection } from './adapters/postgres/running-projections.js';
 import { AssignmentReports } from './app/assignment-reports.js';
+import { LogWatch } from './app/log-watch.js';
 import { RunCoordinator } from './app/run-coordinator.js';
 import { Webhooks } from './app/webhooks.js';
 import { ARCHIVE, AUDIT_KEY, DATABASE, WHOLE_LOG } from './tokens.js';
@@ -81,6 +83,21 @@ import { ARCHIVE, AUDIT_KEY, DATABASE, WHOLE_LOG } from './tokens.js';
       },
     },
     {
+      provide: LogVerification,
+      inject: [WHOLE_LOG, DATABASE, AUDIT_KEY, ReadModelProjection],
+      useFactory: (
+        log: EventLog,
+        database: DataSource,
+        key: SigningKey,
+        projection: ReadModelProjection,
+      ) => new LogVerification(log, database, key, projection),
+    },
+    {
+      provide: LogWatch,
+      inject: [LogVerification, ReadModelProjection, NATS, CLOCK, LOGGER, Readiness],
+      useFactory: watchLog,
+    },
+    {
       provide: Webhooks,
       inject: [EVENT_LOG, CLOCK, LOGGER, NATS, AUDIT_KEY],
       useFactory: (
@@ -113,13 +130,33 @@ export class ReportingModule implements OnApplicationShutdown {
     @Inject(RunCoordinator) private readonly coordinator: RunCoordinator,
     @Inject(AssignmentReports) private readonly reports: AssignmentReports,
     @Inject(Webhooks) private readonly webhooks: Webhooks,
+    @Inject(LogWatch) private readonly watch: LogWatch,
   ) {}
 
   async onApplicationShutdown(): Promise<void> {
+    this.watch.close();
     await this.coordinator.close();
     await this.reports.close();
     await this.webhooks.close();
     await this.projection.close();
     await this.database.destroy();
   }
+}
+
+/** One replica, that which copies the log, also verifies it. */
+function watchLog(
+  log: LogVerification,
+  projection: ReadModelProjection,
+  nats: NatsConnection,
+  clock: Clock,
+  logger: Logger,
+  readiness: Readiness,
+): LogWatch {
+  const isMine = () => projection.eventCopy.partitions().length > 0;
+  const watch = new LogWatch(log, isMine, clock, logger);
+  readiness.add('log', async () => watch.problem());
+  void (async () => {
+    for await (const { type } of nats.status()) if (type === 'reconnect') watch.lookAtHead();
+  })();
+  return watch;
 }

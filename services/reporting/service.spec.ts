@@ -1,6 +1,5 @@
 import 'reflect-metadata';
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import type { DescMessage, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { jetstream } from '@nats-io/jetstream';
@@ -261,39 +260,4 @@ describe('reporting as a service', () => {
     expect(await verify()).toMatchObject({ sound: true });
     await database.end();
   });
-
-  it('names the first event of which a bit was flipped in the stream', async () => {
-    const runId = 'r8-with-a-name-to-find';
-    const last = await run(runId);
-    await until('it is copied', async () => {
-      const verdict = await verify();
-      if (verdict.sound) return true;
-      throw new Error(`${verdict.firstBadSequence} ${verdict.problem}`);
-    });
-    const supervised = (server as unknown as { server: Supervised }).server;
-    await supervised.stop();
-    flipBit(join(directory, 'nats', 'jetstream'), `${runId}-RunCompleted`);
-    await supervised.start();
-    const verdict = await until('it is found', async () => {
-      const found = await verify();
-      return !found.sound && found;
-    });
-    expect(Number(verdict.firstBadSequence)).toBeGreaterThanOrEqual(last - 3);
-    expect(Number(verdict.firstBadSequence)).toBeLessThanOrEqual(last);
-  }, 150_000);
 });
-
-/** Changes one bit of a text in a block of the stream. */
-function flipBit(store: string, text: string): void {
-  const files = readdirSync(store, { recursive: true, encoding: 'utf8' });
-  for (const name of files.filter((each) => each.endsWith('.blk') && each.includes('/EVENTS/'))) {
-    const path = join(store, name);
-    const bytes = readFileSync(path);
-    const at = bytes.lastIndexOf(text);
-    if (at < 0) continue;
-    bytes[at + 2] = (bytes[at + 2] ?? 0) ^ 1;
-    writeFileSync(path, bytes);
-    return;
-  }
-  throw new Error(`${text} is in no block`);
-}

@@ -11,9 +11,9 @@ import { execute } from '#libs/event-log/aggregate.js';
 import type { EventLog } from '#libs/event-log/event-log.js';
 import { LogView } from '#libs/event-log/log-view.js';
 import { type Caller, commandContext } from '#libs/nest-jetstream/context.js';
+import { type Followed, followLog, nothingFollowed, p99Of } from '../domain/followed-runs.js';
 import { deadlineMs, nextStep } from '../domain/next-step.js';
 import { type OutcomeCommand, outcome } from '../domain/outcome.js';
-import { evolveOpenRuns, noOpenRuns, type OpenRuns } from '../domain/run-progress.js';
 
 interface Accepted {
   readonly id: string;
@@ -35,14 +35,14 @@ export class RunCoordinator {
   private constructor(
     private readonly log: EventLog,
     private readonly clock: Clock,
-    private readonly runs: LogView<OpenRuns>,
+    private readonly runs: LogView<Followed>,
   ) {}
 
   static async start(log: EventLog, clock: Clock): Promise<RunCoordinator> {
     const runs = await LogView.start(log, {
       aggregateTypes: ['run', 'changeset', 'assignment', 'run-in-segment', 'outcome'],
-      initial: noOpenRuns,
-      evolve: evolveOpenRuns,
+      initial: nothingFollowed,
+      evolve: followLog,
     });
     const coordinator = new RunCoordinator(log, clock, runs);
     coordinator.lookAround();
@@ -51,7 +51,7 @@ export class RunCoordinator {
 
   /** Watches the deadlines of all open runs, also of those whose replica may have died. */
   private lookAround(): void {
-    for (const [runId, run] of this.runs.state) {
+    for (const [runId, run] of this.runs.state.open) {
       if (run.started && !this.timers.has(runId)) this.watch(runId);
     }
     this.cancelLook = this.clock.schedule(lookEveryMs, () => this.lookAround());
@@ -97,9 +97,10 @@ export class RunCoordinator {
   }
 
   private async step(runId: string, context: EventContext): Promise<void> {
-    const run = this.runs.state.get(runId);
+    const { open, times } = this.runs.state;
+    const run = open.get(runId);
     const nowMs = this.clock.nowMs();
-    const command = run && nextStep(run, nowMs);
+    const command = run && nextStep(run, nowMs, p99Of(times, run.started?.site));
     if (command) await execute(this.log, outcome, runId, command, context, nowMs);
     this.watch(runId);
   }
@@ -108,8 +109,9 @@ export class RunCoordinator {
   private watch(runId: string): void {
     this.timers.get(runId)?.();
     this.timers.delete(runId);
-    const run = this.runs.state.get(runId);
-    const due = run && deadlineMs(run, this.clock.nowMs());
+    const { open, times } = this.runs.state;
+    const run = open.get(runId);
+    const due = run && deadlineMs(run, this.clock.nowMs(), p99Of(times, run.started?.site));
     if (due === undefined) return;
     const waitMs = Math.min(Math.max(0, due - this.clock.nowMs()), longestTimerMs);
     const cancel = this.clock.schedule(waitMs, () => {

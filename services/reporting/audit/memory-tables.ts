@@ -69,7 +69,7 @@ export class MemoryTables {
 
 /** What the database's column defaults give. */
 const defaults: Record<Table, () => MutableRow> = {
-  site: () => ({ staging: '', filters: [], live_sequence: 0, live_tree_digest: '' }),
+  site: () => ({ staging: '', filters: [], live_sequence: 0, live_tree_digest: '', policy: null }),
   content_group: () => ({ site: '', kind: 'all', nodes: [], selector: '', maintenance: null }),
   node: () => ({
     segment: '',

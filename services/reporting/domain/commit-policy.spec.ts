@@ -41,20 +41,29 @@ describe('the prepared servers', () => {
 
 describe('going live', () => {
   const step = (policy: Parameters<typeof create<typeof CommitPolicySchema>>[1], nowMs = 1_000) =>
-    goLiveStep(create(CommitPolicySchema, policy), false, nowMs);
+    goLiveStep(create(CommitPolicySchema, policy), false, nowMs, 40);
 
-  it('is at once, each server on receipt, unless the policy says more', () => {
-    expect(step({})).toEqual({ kind: 'commit', switchAtMs: 0 });
+  it('is at one moment, ahead by twice the time in which the commit will be everywhere', () => {
+    expect(step({})).toEqual({ kind: 'commit', switchAtMs: 1_080 });
   });
 
-  it('is at one moment when the commit has a lead', () => {
+  it('is ahead by the lead that the policy gives', () => {
     expect(step({ switchLeadMs: 500n })).toEqual({ kind: 'commit', switchAtMs: 1_500 });
   });
 
+  it.each([{ switchOnReceipt: true }, { goLive: GoLive.ON_APPLY }])(
+    'is at once, each server on receipt, with %j',
+    (policy) => {
+      expect(step(policy)).toEqual({ kind: 'commit', switchAtMs: 0 });
+    },
+  );
+
   it('waits for an approval where it is manual', () => {
     const manual = create(CommitPolicySchema, { goLive: GoLive.MANUAL });
-    expect(goLiveStep(manual, false, 1_000)).toEqual({ kind: 'wait-for-approval' });
-    expect(goLiveStep(manual, true, 1_000)).toEqual({ kind: 'commit', switchAtMs: 0 });
+    expect(goLiveStep(manual, false, 1_000, 40)).toEqual({ kind: 'wait-for-approval' });
+    expect(goLiveStep(manual, true, 1_000, 40)).toEqual({
+      ...{ kind: 'commit', switchAtMs: 1_080 },
+    });
   });
 
   it('at a time is committed early enough to be everywhere, and late when it is late', () => {
@@ -62,6 +71,6 @@ describe('going live', () => {
     expect(step(at)).toEqual({ kind: 'wait', untilMs: 60_000 - minimumLeadMs });
     expect(step({ ...at, switchLeadMs: 9_000n })).toEqual({ kind: 'wait', untilMs: 51_000 });
     expect(step(at, 59_000)).toEqual({ kind: 'commit', switchAtMs: 60_000 });
-    expect(step(at, 70_000)).toEqual({ kind: 'commit', switchAtMs: 60_000 });
+    expect(step(at, 70_000)).toEqual({ kind: 'commit', switchAtMs: 70_080 });
   });
 });

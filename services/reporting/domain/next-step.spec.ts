@@ -12,8 +12,12 @@ import {
   SegmentPreparedSchema,
   SegmentSwitchedSchema,
 } from '#libs/contracts/index.js';
-import { deadlineMs, nextStep } from './next-step.js';
+import * as steps from './next-step.js';
 import type { RunProgress } from './run-progress.js';
+
+const p99Ms = 40;
+const nextStep = (run: RunProgress, nowMs: number) => steps.nextStep(run, nowMs, p99Ms);
+const deadlineMs = (run: RunProgress, nowMs: number) => steps.deadlineMs(run, nowMs, p99Ms);
 
 const startedAtMs = 1_000n;
 const started = create(RunStartedSchema, {

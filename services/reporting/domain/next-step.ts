@@ -6,7 +6,7 @@ import {
   type RunStarted,
   type RunTarget,
 } from '#libs/contracts/index.js';
-import { goLiveStep, quorumProblem } from './commit-policy.js';
+import { goLiveStep, hasGivenLead, quorumProblem } from './commit-policy.js';
 import type { OutcomeCommand } from './outcome.js';
 import { succeeded } from './run-in-segment.js';
 import type { RunProgress } from './run-progress.js';
@@ -17,7 +17,11 @@ import type { RunProgress } from './run-progress.js';
  * those that are prepared, if they are the quorum, and when the run's policy lets it go live. A run
  * ends when all of them have reported the switch, or its time is over.
  */
-export function nextStep(run: RunProgress, nowMs: number): OutcomeCommand | undefined {
+export function nextStep(
+  run: RunProgress,
+  nowMs: number,
+  predictedP99Ms: number,
+): OutcomeCommand | undefined {
   const { started, changes } = run;
   if (!started) return undefined;
   if (run.failure !== undefined) return fail(started, run.failure, [], nowMs);
@@ -27,23 +31,25 @@ export function nextStep(run: RunProgress, nowMs: number): OutcomeCommand | unde
   if (changes.dryRun || isSame || isNothing) {
     return { type: 'complete', run: { ...ended(started, nowMs), nothingChanged: !changes.dryRun } };
   }
-  return run.commit ? afterCommit(run, started, nowMs) : beforeCommit(run, started, nowMs);
+  if (run.commit) return afterCommit(run, started, nowMs);
+  return beforeCommit(run, started, nowMs, predictedP99Ms);
 }
 
 /** A commit that is due is issued at once; this is for the case that it could not be. */
 const commitRetryMs = 1_000;
 
 /** When `nextStep` must be asked again although nothing happened; `undefined`: never. */
-export function deadlineMs(run: RunProgress, nowMs: number): number | undefined {
-  const { started, commit, committedAtMs } = run;
+export function deadlineMs(
+  run: RunProgress,
+  nowMs: number,
+  predictedP99Ms: number,
+): number | undefined {
+  const { started, commit } = run;
   if (!started) return undefined;
-  if (commit) {
-    const switchMs = Math.max(committedAtMs ?? 0, Number(commit.switchAtMs));
-    return switchMs + Number(started.switchTimeoutMs);
-  }
+  if (commit) return switchDeadlineMs(run, started);
   const prepareMs = prepareDeadlineMs(started);
   if (nowMs < prepareMs && !(allReported(run, started) && run.built)) return prepareMs;
-  const step = goLiveStep(started.commit, run.approved ?? false, nowMs);
+  const step = goLiveStep(started.commit, run.approved ?? false, nowMs, predictedP99Ms);
   switch (step.kind) {
     case 'wait':
       return step.untilMs;
@@ -52,6 +58,11 @@ export function deadlineMs(run: RunProgress, nowMs: number): number | undefined 
     case 'commit':
       return nowMs + commitRetryMs;
   }
+}
+
+function switchDeadlineMs({ commit, committedAtMs }: RunProgress, started: RunStarted): number {
+  const switchMs = Math.max(committedAtMs ?? 0, Number(commit?.switchAtMs ?? 0n));
+  return switchMs + Number(started.switchTimeoutMs);
 }
 
 function prepareDeadlineMs({ startedAtMs, prepareTimeoutMs }: RunStarted): number {
@@ -72,6 +83,7 @@ function beforeCommit(
   run: RunProgress,
   started: RunStarted,
   nowMs: number,
+  predictedP99Ms: number,
 ): OutcomeCommand | undefined {
   const { changes, built } = run;
   const timedOut = nowMs >= prepareDeadlineMs(started);
@@ -86,7 +98,7 @@ function beforeCommit(
   if (problem !== undefined) {
     return fail(started, `${problem}; no server switched`, missed(), nowMs);
   }
-  const step = goLiveStep(started.commit, run.approved ?? false, nowMs);
+  const step = goLiveStep(started.commit, run.approved ?? false, nowMs, predictedP99Ms);
   if (step.kind !== 'commit') return undefined;
   return {
     type: 'issue-commit',
@@ -99,13 +111,14 @@ function beforeCommit(
       treeDigest: built.resultTreeDigest,
       manifestDigest: built.resultManifestDigest,
       switchAtMs: BigInt(step.switchAtMs),
+      predictedP99Ms: hasGivenLead(started.commit) ? 0 : predictedP99Ms,
     },
   };
 }
 
 function afterCommit(run: RunProgress, started: RunStarted, nowMs: number) {
   const waitingFor = run.commit?.prepared ?? [];
-  const timedOut = nowMs >= (deadlineMs(run, nowMs) ?? Number.POSITIVE_INFINITY);
+  const timedOut = nowMs >= switchDeadlineMs(run, started);
   if (!timedOut && !waitingFor.every(({ segment }) => run.switched.has(segment))) return undefined;
   const switched = [...run.switched.values()].flatMap(({ nodes }) => nodes);
   const prepared = [...run.prepared.values()].flatMap(({ nodes }) => nodes);

@@ -5,16 +5,19 @@ import {
   type Membership,
   type RecordedEvent,
   type Register,
+  type SiteCreated,
+  type SiteEdited,
+  SitePolicySchema,
 } from '#libs/contracts/index.js';
 import type { Change, Handlers, Row } from './change.js';
 
 /** Changes to the read models of sites, groups, nodes and segments. */
 export const fleetHandlers: Handlers = {
-  SiteCreated: ({ data: { site, staging, filters }, timeMs }) => {
-    const rules = filters.map(({ include, pattern }) => `${include ? '+' : '-'} ${pattern}`);
+  SiteCreated: ({ data, timeMs }) => {
     const created_at = new Date(timeMs).toISOString();
-    return [upsert('site', { name: site }, { staging, filters: rules, created_at })];
+    return [upsert('site', { name: data.site }, { ...siteColumns(data), created_at })];
   },
+  SiteEdited: ({ data }) => [upsert('site', { name: data.site }, siteColumns(data))],
   ShadowMoved: ({ data: { site, sequence, treeDigest } }) => {
     const live_tree_digest = Buffer.from(treeDigest).toString('hex');
     return [upsert('site', { name: site }, { live_sequence: Number(sequence), live_tree_digest })];
@@ -53,6 +56,13 @@ export const fleetHandlers: Handlers = {
     upsert('segment', { name: segment }, { location, region }),
   ],
 };
+
+/** A policy that is absent stays as it was. */
+function siteColumns({ staging, filters, policy }: SiteCreated | SiteEdited): Row {
+  const rules = filters.map(({ include, pattern }) => `${include ? '+' : '-'} ${pattern}`);
+  const kept = policy && { policy: toJson(SitePolicySchema, policy) as JsonObject };
+  return { staging, filters: rules, ...kept };
+}
 
 function segmentChanged({ data, timeMs }: RecordedEvent<'SegmentChanged'>): Change[] {
   const { segment, leader, term, members, reason } = data;

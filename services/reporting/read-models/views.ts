@@ -10,6 +10,7 @@ import {
   RunNodeSchema,
   RunViewSchema,
   SegmentViewSchema,
+  SitePolicySchema,
   SiteViewSchema,
 } from '#libs/contracts/index.js';
 import type {
@@ -41,6 +42,7 @@ export function siteView(row: SiteRow) {
     liveSequence: BigInt(row.live_sequence),
     liveTreeDigest: row.live_tree_digest,
     createdAt: row.created_at.toISOString(),
+    ...(row.policy ? { policy: fromJson(SitePolicySchema, row.policy as JsonObject) } : {}),
   });
 }
 

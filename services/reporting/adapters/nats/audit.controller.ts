@@ -20,20 +20,18 @@ import {
 } from '#libs/contracts/index.js';
 import type { EventLog } from '#libs/event-log/event-log.js';
 import { chainStart } from '#libs/event-log/hash-chain.js';
-import { isSoundCheckpoint, signHead } from '#libs/keys/audit-checkpoint.js';
+import { signHead } from '#libs/keys/audit-checkpoint.js';
 import type { SigningKey } from '#libs/keys/ed25519.js';
 import { OnRequest } from '#libs/nest-jetstream/decorators.js';
 import { CLOCK } from '#libs/nest-jetstream/tokens.js';
+import { LogWatch } from '../../app/log-watch.js';
 import { auditedRun } from '../../audit/audited-run.js';
 import { auditedState, auditedTree } from '../../audit/audited-state.js';
 import { eventsUpTo } from '../../audit/place.js';
-import { verifyLog } from '../../audit/verify-log.js';
 import { AUDIT_KEY, DATABASE, WHOLE_LOG } from '../../tokens.js';
-import { checkpoints, copiedEvents, copyHead, storeCheckpoint } from '../postgres/event-copy.js';
-import { ReadModelProjection } from '../postgres/running-projections.js';
+import { storeCheckpoint } from '../postgres/event-copy.js';
+import { LogVerification } from '../postgres/log-verification.js';
 import { UnknownRun } from './queries.controller.js';
-
-const catchUpTimeoutMs = 20_000;
 
 /** What an auditor asks: answered from the log, not from the read models. */
 @Controller()
@@ -43,7 +41,8 @@ export class AuditController {
     @Inject(DATABASE) private readonly database: DataSource,
     @Inject(AUDIT_KEY) private readonly key: SigningKey,
     @Inject(CLOCK) private readonly clock: Clock,
-    @Inject(ReadModelProjection) private readonly projection: ReadModelProjection,
+    @Inject(LogVerification) private readonly verification: LogVerification,
+    @Inject(LogWatch) private readonly watch: LogWatch,
   ) {}
 
   @OnRequest(subjects.command('reporting', 'AuditRun'), AuditRunQuerySchema, AuditedRunSchema)
@@ -73,23 +72,9 @@ export class AuditController {
     AuditVerdictSchema,
   )
   async verify() {
-    // In this turn: the log only grows, so what is copied is in it, unless it has lost its end.
-    const copied = await copyHead(this.database);
-    const end = Math.max(copied, await this.log.lastSequence());
-    await this.projection.eventCopy.reaches(end, catchUpTimeoutMs);
-    const signed = await checkpoints(this.database);
-    const forged = signed.find(
-      (checkpoint) => !isSoundCheckpoint(checkpoint, [this.key.publicKey]),
-    );
-    if (forged) {
-      const problem = 'a checkpoint is not signed by the audit key';
-      return { sound: false, firstBadSequence: forged.sequence, problem };
-    }
-    const heads = signed.map(({ sequence, hash }) => ({ sequence: Number(sequence), hash }));
-    const place = { $typeName: 'espalier.v1.LogPlace' as const, sequence: BigInt(end), timeMs: 0n };
-    const copy = copiedEvents(this.database, end);
-    const verdict = await verifyLog(eventsUpTo(this.log, place, { withStored: true }), copy, heads);
-    return { ...verdict, keyId: this.key.keyId };
+    const verdict = await this.verification.verify();
+    this.watch.tell(verdict);
+    return verdict;
   }
 
   /** Signs the head as it is now. */

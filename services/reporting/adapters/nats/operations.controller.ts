@@ -92,9 +92,10 @@ export class OperationsController {
   /** Written and read again first, and copied to PostgreSQL; then taken out of the stream. */
   @OnRequest(command('ArchiveClosedRuns'), ArchiveClosedRunsSchema, RunsArchivedSchema)
   async archiveClosedRuns({ olderThanMs, dryRun }: ArchiveClosedRuns) {
-    const before = this.clock.nowMs() - Number(olderThanMs);
+    const nowMs = this.clock.nowMs();
+    const before = nowMs - Number(olderThanMs);
     const replay = this.log.replay({ afterSequence: 0, withStored: true });
-    const { runs, events, aggregates } = await archivable(replay, before);
+    const { runs, events, aggregates } = await archivable(replay, before, nowMs);
     const stored = events.map(({ sequence, stored: body = '' }) => ({ sequence, body }));
     const bytes = stored.reduce((sum, { body }) => sum + body.length, 0);
     const found = { runs: runs.length, events: events.length, bytes, file: '' };

@@ -8,6 +8,7 @@ import { LinkSources1780000000005 } from './migrations/5-link-sources.js';
 import { Jobs1780000000006 } from './migrations/6-jobs.js';
 import { SharedProjections1780000000020 } from './migrations/20-shared-projections.js';
 import { SegmentPlaces1780000000030 } from './migrations/30-segment-places.js';
+import { SitePolicies1780000000031 } from './migrations/31-site-policies.js';
 
 const poolSize = 6;
 
@@ -26,6 +27,7 @@ export async function openDatabase(url: string): Promise<DataSource> {
       Jobs1780000000006,
       SharedProjections1780000000020,
       SegmentPlaces1780000000030,
+      SitePolicies1780000000031,
     ],
     migrationsTransactionMode: 'each',
     poolSize,

@@ -14,6 +14,7 @@ export class SiteRow {
   @Column(bigint) live_sequence!: number;
   @Column('text') live_tree_digest!: string;
   @Column('timestamptz') created_at!: Date;
+  @Column('jsonb', { nullable: true }) policy!: object | null;
 }
 
 @Entity('content_group')

@@ -110,12 +110,13 @@ export async function copyHead(database: DataSource): Promise<number> {
   return Number(row?.sequence ?? 0);
 }
 
-/** The copy up to a sequence, oldest first, in bounded memory. */
+/** The copy of a stretch of the log, oldest first, in bounded memory. */
 export async function* copiedEvents(
   database: DataSource,
   upToSequence: number,
+  afterSequence = 0,
 ): AsyncGenerator<CopiedEvent> {
-  for (let after = 0; ; ) {
+  for (let after = afterSequence; ; ) {
     const rows: CopyRow[] = await database.query(
       `select sequence, body, hash from event_copy
       where sequence > $1 and sequence <= $2 order by sequence limit ${rowsPerRead}`,
