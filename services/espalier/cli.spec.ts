@@ -5,7 +5,11 @@ import { expect, test } from '@jest/globals';
 
 const bin = fileURLToPath(new URL('../../../services/espalier/bin.mjs', import.meta.url));
 const espalier = (...args: string[]) =>
-  spawnSync(process.execPath, [bin, ...args], { encoding: 'utf8' });
+  spawnSync(process.execPath, [bin, ...args], {
+    encoding: 'utf8',
+    // A runner that writes colours asks its children for them too.
+    env: { ...process.env, NO_COLOR: '1' },
+  });
 
 test('--version says the version of the package', () => {
   const file = new URL('../../../package.json', import.meta.url);

@@ -59,32 +59,34 @@ function objectOf(value: unknown, path: string): WantedObject {
   switch (kind) {
     case 'Site': {
       const body = checked(CreateSiteSchema, { ...given, site: name });
-      const { site: _, policy: __, ...settings } = body;
-      const route = () => ({ method: 'POST', path: '/api/v1/sites' });
-      return { kind, name, settings, body, route };
+      const { site: _, ...settings } = body;
+      return { kind, name, settings, body, route: (exists) => routeOf('sites', name, exists) };
     }
     case 'Group': {
       const body = checked(CreateGroupSchema, { ...given, group: name });
       const { group: _, ...settings } = body;
-      return { kind, name, settings, body: body, route: (exists) => groupRoute(name, exists) };
+      return {
+        kind,
+        name,
+        settings,
+        body: body,
+        route: (exists) => routeOf('groups', name, exists),
+      };
     }
     case 'Job': {
       const settings = checked(JobSpecSchema, given);
-      const route = (exists: boolean) =>
-        exists
-          ? { method: 'PATCH', path: `/api/v1/jobs/${encodeURIComponent(name)}` }
-          : { method: 'POST', path: '/api/v1/jobs' };
-      return { kind, name, settings, body: { job: name, spec: settings }, route };
+      const body = { job: name, spec: settings };
+      return { kind, name, settings, body, route: (exists) => routeOf('jobs', name, exists) };
     }
     default:
       throw new InvalidObjectFile(path, `${JSON.stringify(kind)} is no Site, Group or Job`);
   }
 }
 
-function groupRoute(name: string, exists: boolean) {
+function routeOf(list: string, name: string, exists: boolean) {
   return exists
-    ? { method: 'PATCH', path: `/api/v1/groups/${encodeURIComponent(name)}` }
-    : { method: 'POST', path: '/api/v1/groups' };
+    ? { method: 'PATCH', path: `/api/v1/${list}/${encodeURIComponent(name)}` }
+    : { method: 'POST', path: `/api/v1/${list}` };
 }
 
 /** Values of enums by the key that they stand under, as people write them. */

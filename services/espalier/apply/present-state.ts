@@ -6,14 +6,18 @@ import {
   JobViewSchema,
   MaintenanceWindowsSchema,
   SiteListSchema,
+  SitePolicySchema,
 } from '#libs/contracts/index.js';
 import { type ApiClient, Refused } from '../client/api-client.js';
 import type { WantedObject } from './object-file.js';
 
-/** What there is already of an object, in the form of a file; undefined: nothing. */
+/**
+ * What there is already of an object, in the form of a file; undefined: nothing. What stays as it
+ * is where a file does not name it is only told where the file names it.
+ */
 export async function presentState(
   client: ApiClient,
-  { kind, name }: Pick<WantedObject, 'kind' | 'name'>,
+  { kind, name, settings: wanted }: Pick<WantedObject, 'kind' | 'name' | 'settings'>,
 ): Promise<{ readonly settings: JsonObject } | undefined> {
   switch (kind) {
     case 'Site': {
@@ -24,8 +28,11 @@ export async function presentState(
         ...(rule.startsWith('+') ? { include: true } : {}),
         pattern: rule.slice(2),
       }));
-      const { staging } = site;
-      return { settings: { staging, ...(filters.length > 0 ? { filters } : {}) } };
+      const { staging, policy } = site;
+      const settings: JsonObject = { staging };
+      if (filters.length > 0) settings.filters = filters;
+      if (policy && 'policy' in wanted) settings.policy = toJson(SitePolicySchema, policy);
+      return { settings };
     }
     case 'Group': {
       const { groups } = await client.get('/api/v1/groups', GroupListSchema);

@@ -31,6 +31,8 @@ export function agentCommand(program: Command): void {
     .option('--link <way>', 'to the control plane: auto, nats, websocket or https')
     .option('--nats-url <url>', 'NATS as this site sees it')
     .option('--public-url <url>', 'where other leaders reach this one, through a forwarded port')
+    .option('--staging <site=dir...>', 'its staging role: where runs find content of a site')
+    .option('--staging-token-file <file>', 'what admits that (or ESPALIER_STAGING_TOKEN)')
     .option('--leaf', 'other leaders cannot connect to this one')
     .option('--tls <on|off>', 'whether other agents connect by HTTPS (on)')
     .option('--timings <preset>', 'standard or fast (demos)')
@@ -42,10 +44,10 @@ export function agentCommand(program: Command): void {
       });
       const labels = (options.label ?? []).flatMap((label: string) => ['--label', label]);
       const peers = (options.peer ?? []).flatMap((peer: string) => ['--peer', peer]);
+      const staging = (options.staging ?? []).flatMap((site: string) => ['--staging', site]);
       const leaf = options.leaf ? ['--leaf'] : [];
-      const child = spawn(process.execPath, [agentProgram, ...args, ...labels, ...peers, ...leaf], {
-        stdio: 'inherit',
-      });
+      const more = [...labels, ...peers, ...staging, ...leaf];
+      const child = spawn(process.execPath, [agentProgram, ...args, ...more], { stdio: 'inherit' });
       for (const signal of ['SIGINT', 'SIGTERM'] as const) {
         process.removeAllListeners(signal);
         process.on(signal, () => child.kill(signal));
@@ -74,6 +76,7 @@ const passedOn = [
   'link',
   'nats-url',
   'public-url',
+  'staging-token-file',
   'tls',
 ];
 

@@ -27,7 +27,11 @@ export function withCommitOptions(command: Command): Command {
     .option('--each-segment', 'the quorum holds in each segment, not in all together')
     .addOption(goLive.choices(Object.keys(policies)))
     .option('--at <time>', 'go live at this time (ISO 8601)', time)
-    .option('--lead <ms>', 'all servers switch so long after the commit', wholeNumber);
+    .option(
+      '--lead <ms>',
+      'from the commit to the switch of all servers; 0: on receipt',
+      wholeNumber,
+    );
 }
 
 /** `undefined`: what the site has. */
@@ -41,6 +45,7 @@ export function commitPolicyOf(options: CommitOptions): JsonObject | undefined {
     goLive: at === undefined ? policies[goLive ?? 'on-commit'] : GoLive.AT,
     atMs: BigInt(at ?? 0),
     switchLeadMs: BigInt(lead ?? 0),
+    switchOnReceipt: lead === 0,
   });
   return toJson(CommitPolicySchema, policy) as JsonObject;
 }

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { DomainError } from '#libs/contracts/index.js';
+import { duration } from '../values.js';
 import { withCommitOptions } from './commit-options.js';
 import { clientOf, print, wholeNumber, withClientOptions } from './context.js';
 import { runJob, withRunOptions } from './publish.js';
@@ -77,10 +78,15 @@ function hotCommand(program: Command): void {
       .argument('<site>')
       .argument('<path...>', 'relative to the root of the site')
       .option('--servers <n>', 'how many servers, whichever', wholeNumber, 0)
-      .option('--node <name...>', 'these servers'),
+      .option('--node <name...>', 'these servers')
+      .option(
+        '--ttl <duration>',
+        "remove it after so long (1h30m); otherwise as the site's",
+        duration,
+      ),
   ).action((site, paths: string[], options) => {
-    const nodes = options.node ?? [];
-    return runJob({ site, type: 'HOT', paths, nodes, serverCount: options.servers }, options);
+    const { node: nodes = [], servers: serverCount, ttl: timeToLiveMs } = options;
+    return runJob({ site, type: 'HOT', paths, nodes, serverCount, timeToLiveMs }, options);
   });
 }
 

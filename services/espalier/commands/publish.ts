@@ -57,6 +57,7 @@ export interface Job {
   readonly paths?: readonly string[];
   readonly nodes?: readonly string[];
   readonly serverCount?: number;
+  readonly timeToLiveMs?: number | undefined;
 }
 
 /** Adds the options of every command that starts a run. */
@@ -75,12 +76,16 @@ export async function runJob(
   options: CommonOptions & RunOptions & CommitOptions & PolicyOptions,
 ): Promise<void> {
   const client = clientOf(options);
-  const { type, ...rest } = job;
+  const { type, timeToLiveMs, ...rest } = job;
   const commit = commitPolicyOf(options);
   const dryRun = options.dryRun ?? false;
   const policies = policiesOf(options);
-  const terms = policies && { terms: { policies } };
-  const body = { ...rest, type: `JOB_TYPE_${type}`, dryRun, ...(commit && { commit }), ...terms };
+  const terms = { ...(policies && { policies }), ...(timeToLiveMs && { timeToLiveMs }) };
+  const body = {
+    ...{ ...rest, type: `JOB_TYPE_${type}`, dryRun },
+    ...(commit && { commit }),
+    ...(Object.keys(terms).length > 0 && { terms }),
+  };
   await tellRun(client, await sendRun(client, body as unknown as JsonObject), options);
 }
 

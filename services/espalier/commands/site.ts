@@ -2,9 +2,11 @@ import { resolve } from 'node:path';
 import { create, type JsonObject, toJson } from '@bufbuild/protobuf';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { deltaLevels } from '#libs/assignment/encoding-policy.js';
-import { CreateSiteSchema } from '#libs/contracts/index.js';
+import { CreateSiteSchema, HotPolicySchema } from '#libs/contracts/index.js';
 import { nameClashPolicies } from '#libs/delta/names.js';
 import { pushedStaging } from '#libs/delta/pushed.js';
+import { servedStaging } from '#libs/delta/staged.js';
+import { duration, size } from '../values.js';
 import { commitPolicyOf, withCommitOptions } from './commit-options.js';
 import { clientOf, print, wholeNumber, withClientOptions } from './context.js';
 import { diffCommand } from './versions.js';
@@ -31,6 +33,29 @@ function withContentOptions(command: Command): Command {
     .option('--never-compress <ext...>', 'file types that are compressed already (.zip)');
 }
 
+interface HotOptions {
+  readonly hotServers: number;
+  readonly hotBytes: number;
+  readonly hotTtl: number;
+  readonly hotSelector?: string;
+}
+
+/** What `espalier hot` may do. */
+function withHotOptions(command: Command): Command {
+  return command
+    .option('--hot-servers <n>', 'so many may have hot content at one time', wholeNumber, 0)
+    .option('--hot-bytes <size>', 'one run may bring so much hot content (512MiB)', size, 0)
+    .option('--hot-ttl <duration>', 'hot content is removed after so long (1h30m)', duration, 0)
+    .option('--hot-selector <selector>', 'servers that may get it (tier=cache)');
+}
+
+function hotPolicyOf(options: HotOptions): JsonObject {
+  const { hotServers: serverLimit, hotBytes, hotTtl, hotSelector: selector = '' } = options;
+  const [byteLimit, timeToLiveMs] = [BigInt(hotBytes), BigInt(hotTtl)];
+  const policy = create(HotPolicySchema, { serverLimit, byteLimit, timeToLiveMs, selector });
+  return toJson(HotPolicySchema, policy) as JsonObject;
+}
+
 /** `espalier site create`. */
 export function siteCommand(program: Command): void {
   const site = program.command('site').description('hosted sites: named content trees');
@@ -41,18 +66,19 @@ export function siteCommand(program: Command): void {
     rules.push({ include, pattern });
     return pattern;
   };
-  withContentOptions(
+  const sites = withContentOptions(
     withCommitOptions(
       withClientOptions(
         site
           .command('create')
           .description('make a site of a staging directory')
           .argument('<name>', 'lower-case letters, digits and hyphens')
+          .option('--staging <dir>', "where finished content is put, on the control plane's host")
+          .option('--pushed', 'content is brought by espalier stage push')
           .option(
-            '--staging <dir>',
-            'where finished content is put, on the host of the control plane',
+            '--staging-server <name...>',
+            'content is on other hosts (espalier stage serve): NAME, or NAME=PLACE in the site',
           )
-          .option('--pushed', 'content comes from staging servers, by espalier stage push')
           .option('--encrypt', 'encrypt assignments for the servers they are for')
           .option(
             '--include <glob>',
@@ -62,13 +88,11 @@ export function siteCommand(program: Command): void {
           .option('--exclude <glob>', 'leave out what matches', rule(false)),
       ),
     ),
-  ).action(async (name, options) => {
-    if ((options.staging === undefined) === (options.pushed === undefined)) {
-      throw new InvalidArgumentError('give either --staging DIR or --pushed');
-    }
+  );
+  withHotOptions(sites).action(async (name, options) => {
     const command = create(CreateSiteSchema, {
       site: name,
-      staging: options.pushed ? pushedStaging : resolve(options.staging ?? ''),
+      staging: stagingOf(options),
       filters: rules,
     });
     const commit = commitPolicyOf(options);
@@ -79,6 +103,7 @@ export function siteCommand(program: Command): void {
       ...{ deltaLevel, encryption, keptCheckpoints, nameClashes },
       neverCompress: neverCompress.map((type: string) => type.toLowerCase()),
       ...(commit && { commit }),
+      hot: hotPolicyOf(options),
     };
     const created = toJson(CreateSiteSchema, command) as JsonObject;
     const body = { ...created, policy };
@@ -89,4 +114,20 @@ export function siteCommand(program: Command): void {
         : `site ${name} publishes ${options.pushed ? 'what is pushed to it' : command.staging}`,
     );
   });
+}
+
+interface StagingOptions {
+  readonly staging?: string;
+  readonly pushed?: true;
+  readonly stagingServer?: readonly string[];
+}
+
+/** @throws InvalidArgumentError */
+function stagingOf({ staging, pushed, stagingServer }: StagingOptions): string {
+  const given = [staging, pushed, stagingServer].filter((option) => option !== undefined);
+  if (given.length !== 1) {
+    throw new InvalidArgumentError('give one of --staging DIR, --pushed and --staging-server NAME');
+  }
+  if (stagingServer) return servedStaging(stagingServer);
+  return pushed ? pushedStaging : resolve(staging ?? '');
 }

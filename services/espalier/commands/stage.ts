@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { systemClock } from '#libs/clock/adapters/system-clock.js';
 import { type Pushed, pushTree } from '#libs/content-store/adapters/push-tree.js';
 import { treeDigest } from '#libs/content-store/manifest.js';
@@ -22,48 +21,51 @@ import {
   withClientOptions,
 } from './context.js';
 import { publishResult, requestRun, watchRun } from './publish.js';
+import {
+  type StagingTokenOptions,
+  stageServeCommand,
+  stagingTokenOf,
+  withStagingToken,
+} from './stage-serve.js';
 
 export class SiteNotPushed extends DomainError {
   override readonly name = 'SiteNotPushed';
 }
 
-interface StageOptions extends CommonOptions {
+interface StageOptions extends CommonOptions, StagingTokenOptions {
   readonly publish?: true;
   readonly watch?: true;
   readonly rescan: number;
   readonly timeout: number;
-  readonly token?: string;
-  readonly tokenFile?: string;
 }
 
-/** `espalier stage push`: content from a staging server. */
+/** `espalier stage`: content from staging servers. */
 export function stageCommand(program: Command): void {
   const stage = program.command('stage').description('content from staging servers');
+  stageServeCommand(stage);
+  pushCommand(stage);
+}
+
+function pushCommand(stage: Command): void {
   withClientOptions(
-    stage
-      .command('push')
+    withStagingToken(stage.command('push'))
       .description('bring a directory of this host to the control plane; only what is new there')
       .argument('<site>')
       .argument('<dir>')
-      .option('--token-file <file>', 'the staging token')
-      .addOption(new Option('--token <token>').env('ESPALIER_STAGING_TOKEN').hideHelp())
       .option('--publish', 'and then publish it')
       .option('--watch', 'stay, and bring it again whenever it has changed')
       .option('--rescan <seconds>', 'when watching: look that often in any case', wholeNumber, 600)
       .option('--timeout <seconds>', 'stop waiting for the run after so long', wholeNumber, 3_600),
-  )
-    .addHelpText('after', '\nThe control plane keeps its token in <data-dir>/keys/staging-token.')
-    .action(async (site: string, directory: string, options: StageOptions) => {
-      const push = pusher(site, resolve(directory), options);
-      await push();
-      if (options.watch) await watching(resolve(directory), push, options.rescan * 1_000);
-    });
+  ).action(async (site: string, directory: string, options: StageOptions) => {
+    const push = pusher(site, resolve(directory), options);
+    await push();
+    if (options.watch) await watching(resolve(directory), push, options.rescan * 1_000);
+  });
 }
 
 /** Brings the tree; what an earlier call read is not read again. */
 function pusher(site: string, directory: string, options: StageOptions): () => Promise<void> {
-  const token = options.tokenFile ? readFileSync(options.tokenFile, 'utf8').trim() : options.token;
-  const client = new ApiClient(options.url, 'stage push', token);
+  const client = new ApiClient(options.url, 'stage push', stagingTokenOf(options));
   let previous: ScanCache = new Map();
   let last = '';
   return async () => {

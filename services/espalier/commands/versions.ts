@@ -5,6 +5,7 @@ import {
   SiteDiffSchema,
   type SiteHistory,
   SiteHistorySchema,
+  type VersionView,
 } from '#libs/contracts/index.js';
 import { exportTree } from '../audit/export-tree.js';
 import type { ApiClient } from '../client/api-client.js';
@@ -160,11 +161,33 @@ function versionTable({ site, versions }: SiteHistory): string {
       ['version', ({ sequence, live }) => `#${sequence}${live ? ' (live)' : ''}`],
       ['tree', ({ treeDigest }) => treeDigest.slice(0, 12)],
       ['live since', ({ liveSince }) => liveSince],
+      ['by', ({ actor }) => actor],
+      ['why', whyText],
+      ['changes', changesText],
       ['run', ({ runId }) => runId],
     ],
     versions,
     `nothing was live on ${site} yet; espalier publish ${site} changes that`,
   );
+}
+
+function whyText({ type, trigger, reason, takenBack }: VersionView): string {
+  if (takenBack) return 'its servers switched back';
+  return [type, trigger, reason].filter(Boolean).join(', ');
+}
+
+function changesText({ changes, takenBack }: VersionView): string {
+  if (!changes || takenBack) return '-';
+  const { added, changed, deleted, renamed, metadata } = changes;
+  const counts = [
+    [added, 'new'],
+    [changed, 'changed'],
+    [deleted, 'deleted'],
+    [renamed, 'renamed'],
+    [metadata, 'mode or time'],
+  ] as const;
+  const told = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`);
+  return told.join(', ') || 'nothing';
 }
 
 function checkpointTable({ site, checkpoints }: SiteHistory): string {
