@@ -43,11 +43,12 @@ const figures = await steps[step as keyof typeof steps](JSON.parse(input ?? '') 
 const peakRssMb = Math.round(process.resourceUsage().maxRSS / 1024);
 process.stdout.write(`${JSON.stringify({ ...figures, peakRssMb })}\n`);
 
-/** The shadow: manifest and content of the old tree. */
-async function prepare({ old, work }: StepInput) {
+/** The shadow: manifest and content of the old tree. The system's cache has the new one then. */
+async function prepare({ old, new: wantedTree, work }: StepInput) {
   const contents = contentStore(work);
   const scan = await scanTree(old, { rules: [] });
   await storeTree(scan, contents);
+  await scanTree(wantedTree, { rules: [] });
   return { baseManifest: await contents.writeManifest(scan.manifest) };
 }
 

@@ -15,11 +15,15 @@ const { values: options } = parseArgs({
     nodes: { type: 'string', default: '10' },
     files: { type: 'string', default: '200' },
     rounds: { type: 'string', default: '5' },
-    'lead-ms': { type: 'string', default: '3000' },
+    // Not counted: clocks and commits have been measured then.
+    'warm-up': { type: 'string', default: '2' },
+    // 0: twice what the commits before took.
+    'lead-ms': { type: 'string', default: '0' },
     json: { type: 'boolean', default: false },
   },
 });
 const rounds = Number(options.rounds);
+const warmUp = Number(options['warm-up']);
 const site = 'www';
 
 const sizes = { segments: Number(options.segments), nodes: Number(options.nodes) };
@@ -34,23 +38,32 @@ try {
   }
   await complete('publish', site, '--quorum', 'all');
   const [skews, reported, rollbacks]: [number[], number[], number[]] = [[], [], []];
-  for (let round = 1; round <= rounds; round++) {
+  const commits: Commit[] = [];
+  for (let round = 1 - warmUp; round <= rounds; round++) {
     writeFileSync(join(staging, 'd0/f0'), `round ${round}\n`);
-    const lead = ['--quorum', 'all', '--lead', options['lead-ms']];
+    const given = options['lead-ms'] === '0' ? [] : ['--lead', options['lead-ms']];
+    const lead = ['--quorum', 'all', ...given];
     const before = (await plane.events()).length;
     await complete('publish', site, ...lead);
     await check(staging);
     const switched = switchTimes();
     skews.push(...behindFirst(switched));
     reported.push(...behindFirst(await reportedTimes(before)));
+    commits.push(await commitOf(before));
     const startedMs = systemClock.nowMs();
     await complete('rollback', site);
     rollbacks.push(Math.max(...switchTimes()) - startedMs);
-    const apart = Math.max(...behindFirst(switched));
-    say(`round ${round}: ${apart.toFixed(1)} ms apart, back in ${rollbacks.at(-1)} ms`);
+    const apart = Math.max(...behindFirst(switched)).toFixed(1);
+    const { leadMs, readyMs, late, onReceipt, clockErrorMs } = commits.at(-1) as Commit;
+    say(
+      `round ${round}: ${apart} ms apart, back in ${rollbacks.at(-1)} ms; lead ${leadMs} ms, all ` +
+        `ready after ${readyMs} ms, ${late} late, ${onReceipt} on receipt, clocks within ` +
+        `${clockErrorMs} ms${round < 1 ? '; not counted' : ''}`,
+    );
+    if (round < 1) for (const counted of [skews, reported, rollbacks, commits]) counted.length = 0;
   }
   report({
-    ...{ servers: sizes.segments * sizes.nodes, rounds, leadMs: Number(options['lead-ms']) },
+    ...{ servers: sizes.segments * sizes.nodes, rounds, commits },
     skewMs: { p50: percentile(skews, 0.5), p99: percentile(skews, 0.99), max: Math.max(...skews) },
     reportedSkewMs: { p99: percentile(reported, 0.99), max: Math.max(...reported) },
     rollbackMs: { p50: percentile(rollbacks, 0.5), max: Math.max(...rollbacks), raw: rollbacks },
@@ -83,6 +96,35 @@ async function reportedTimes(after: number): Promise<number[]> {
   );
 }
 
+interface Commit {
+  readonly leadMs: number;
+  /** From the commit until the last server had nothing left to do but switch. */
+  readonly readyMs: number;
+  /** Servers that got the commit after its time, and those that did not trust their clock. */
+  readonly late: number;
+  readonly onReceipt: number;
+  readonly clockErrorMs: number;
+}
+
+/** What the events say of the only commit after that one. */
+async function commitOf(after: number): Promise<Commit> {
+  const events = (await plane.events()).slice(after);
+  const commit = events.find(({ type }) => type.endsWith('.CommitIssued'));
+  const committedAtMs = Date.parse(commit?.time ?? '');
+  const switchAtMs = Number((commit?.data as { switchAtMs?: string })?.switchAtMs ?? 0);
+  const nodes = events
+    .filter(({ type }) => type.endsWith('.SegmentSwitched'))
+    .flatMap(({ data }) => (data as unknown as { nodes: Record<string, unknown>[] }).nodes);
+  const ready = nodes.map(({ readyAtMs }) => Number(readyAtMs ?? 0));
+  return {
+    leadMs: switchAtMs - committedAtMs,
+    readyMs: Math.max(...ready) - committedAtMs,
+    late: ready.filter((timeMs) => timeMs > switchAtMs).length,
+    onReceipt: nodes.filter(({ onReceipt }) => onReceipt).length,
+    clockErrorMs: Math.max(...nodes.map(({ clockErrorMs }) => Number(clockErrorMs ?? 0))),
+  };
+}
+
 /** Each server's milliseconds after the first. */
 function behindFirst(times: readonly number[]): number[] {
   const first = Math.min(...times);
@@ -105,7 +147,7 @@ function percentile(values: readonly number[], share: number): number {
 function report(figures: {
   readonly servers: number;
   readonly rounds: number;
-  readonly leadMs: number;
+  readonly commits: readonly Commit[];
   readonly skewMs: { readonly p50: number; readonly p99: number; readonly max: number };
   readonly reportedSkewMs: { readonly p99: number; readonly max: number };
   readonly rollbackMs: { readonly p50: number; readonly max: number; readonly raw: number[] };

@@ -1,6 +1,7 @@
 import { createHash, hash, hkdfSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { systemClock, systemRandom } from '#libs/clock/adapters/system-clock.js';
 import { openFileSink } from '#libs/multicast/adapters/file-sink.js';
 import { SessionReceiver } from '#libs/multicast/adapters/session-receiver.js';
@@ -30,6 +31,8 @@ else await send();
 function receive(): void {
   process.once('SIGTERM', () => process.exit(0));
   const start = process.cpuUsage();
+  const turns = monitorEventLoopDelay({ resolution: 1 });
+  turns.enable();
   const digests = readFileSync(other);
   const isSound = (place: number, bytes: Uint8Array) => {
     const digest = hash('sha256', bytes, 'buffer');
@@ -38,7 +41,9 @@ function receive(): void {
   const over = (how: string) => {
     const cpuS = cpuSince(start);
     const rssMb = Math.round(process.memoryUsage.rss() / 1e6);
-    say({ how, cpuS, rssMb, overrun: data.overrun, dropped: data.dropped });
+    // How long other work of an agent would have waited, in the worst of a hundred turns.
+    const turnP99Ms = turns.percentile(99) / 1e6;
+    say({ how, cpuS, rssMb, turnP99Ms, overrun: data.overrun, dropped: data.dropped });
   };
   new SessionReceiver({
     control,

@@ -21,8 +21,10 @@ for (const way of options.ways.split(',') as SwitchWay[]) {
   const { switches, readers, dir } = options;
   const result = await readDuringSwitches(way, Number(switches), Number(readers), dir);
   results.push(result);
+  const { opens, failedOpens, cpuMsPerSwitch: cpu } = result;
   process.stderr.write(
-    `${way}: ${result.failedOpens} of ${result.opens} opens failed, ${switches} switches\n`,
+    `${way}: ${failedOpens} of ${opens} opens failed, ${switches} switches; a switch costs ` +
+      `${cpu.first.toFixed(2)} ms in the first tenth, ${cpu.last.toFixed(2)} ms in the last\n`,
   );
 }
 const good = results.every(({ way, failedOpens }) => (way === 'two-renames') === failedOpens > 0);

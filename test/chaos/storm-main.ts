@@ -13,7 +13,8 @@ const { values } = parseArgs({
     sites: { type: 'string', default: '200' },
     segments: { type: 'string', default: '3' },
     replicas: { type: 'string', default: '2' },
-    'kill-every-ms': { type: 'string', default: '1500' },
+    /** On two processors runs end between kills down to two seconds. */
+    'kill-every-ms': { type: 'string', default: '2000' },
     json: { type: 'boolean', default: false },
   },
 });

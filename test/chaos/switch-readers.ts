@@ -18,6 +18,8 @@ export interface ReadersResult {
   readonly readers: number;
   readonly opens: number;
   readonly failedOpens: number;
+  /** Processor time of one switch, over the first tenth of them and over the last. */
+  readonly cpuMsPerSwitch: { readonly first: number; readonly last: number };
 }
 
 const child = fileURLToPath(new URL('./switch-reader-child.js', import.meta.url));
@@ -46,7 +48,7 @@ export async function readDuringSwitches(
     const { file, flip } = await (way === 'two-renames' ? renaming(root) : switching(root, way));
     for (let reader = 0; reader < readers; reader++) processes.push(fork(child, [file]));
     await Promise.all(processes.map((each) => message(each)));
-    for (let number = 0; number < switches; number++) await flip(number);
+    const cpuMsPerSwitch = await flipping(flip, switches);
     const counts = await Promise.all(
       processes.map((each) => {
         const told = message(each);
@@ -56,11 +58,27 @@ export async function readDuringSwitches(
     );
     const sum = (field: 'opens' | 'failedOpens') =>
       counts.reduce((total, count) => total + count[field], 0);
-    return { way, switches, readers, opens: sum('opens'), failedOpens: sum('failedOpens') };
+    const [opens, failedOpens] = [sum('opens'), sum('failedOpens')];
+    return { way, switches, readers, opens, failedOpens, cpuMsPerSwitch };
   } finally {
     for (const each of processes) each.kill('SIGKILL');
     rmSync(root, { recursive: true, force: true });
   }
+}
+
+async function flipping(flip: (number: number) => Promise<void>, switches: number) {
+  const tenth = Math.ceil(switches / 10);
+  const cpuMs = { first: 0, last: 0 };
+  let before = process.cpuUsage();
+  for (let number = 0; number < switches; number++) {
+    await flip(number);
+    if ((number + 1) % tenth !== 0 && number + 1 !== switches) continue;
+    const { user, system } = process.cpuUsage(before);
+    before = process.cpuUsage();
+    cpuMs.last = (user + system) / 1_000 / (number + 1 - Math.floor(number / tenth) * tenth);
+    if (number + 1 === tenth) cpuMs.first = cpuMs.last;
+  }
+  return cpuMs;
 }
 
 async function switching(root: string, way: 'link' | 'exchange') {

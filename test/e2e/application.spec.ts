@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { findFreePort } from '#deploy/embedded/free-port.js';
 import { ControlPlane } from '#test/support/control-plane.js';
+import { until } from '#test/support/until.js';
 
 const timeoutMs = 120_000;
 const example = 'deploy/examples/application';
@@ -78,9 +79,20 @@ test(
     const { nodes } = await plane.json<Detail>('describe', 'run', runId);
     expect(nodes[0]?.error).toMatch(/SwitchedBack.*not healthy/);
     expect(await answer()).toBe('welcome');
+    await until('the site has live again what its server serves', async () => {
+      const { versions } = await plane.json<History>('history', 'orders');
+      return versions[0]?.treeDigest === versions[2]?.treeDigest;
+    });
+    configure('better');
+    expect(await plane.publish('orders')).toMatchObject({ status: 'completed', reason: '' });
+    expect(await answer()).toBe('better');
   },
   timeoutMs,
 );
+
+interface History {
+  readonly versions: readonly { readonly treeDigest: string }[];
+}
 
 interface Detail {
   readonly nodes: readonly { readonly error: string }[];

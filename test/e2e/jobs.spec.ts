@@ -89,13 +89,16 @@ describe('jobs over a fleet of real processes', () => {
     async () => {
       await publish({ a: 'one' });
       await publish({ a: 'two', b: 'new' });
-      const { runId } = await complete('rollback', site);
+      const { runId } = await complete('rollback', site, '--reason', 'it was wrong');
       expectNames(['a']);
       const [built, ...others] = await eventsOf(runId, 'AssignmentBuilt');
       expect(built?.data).not.toHaveProperty('dataBytes');
       expect(others).toHaveLength(1);
       const { versions } = await plane.json<History>('history', site);
       expect(versions.map(({ live }) => live)).toEqual([true, false, false]);
+      const changes = { changed: 1, deleted: 1 };
+      const made = { type: 'rollback', reason: 'it was wrong', changes };
+      expect(versions[0]).toMatchObject({ ...made, actor: expect.stringMatching(/^cli:/) });
       const second = versions[1]?.sequence ?? '';
       await complete('rollback', site, '--to', second);
       expectNames(['a', 'b']);
@@ -214,6 +217,8 @@ describe('jobs over a fleet of real processes', () => {
       await complete('remove', site, '--all', '--node', second);
       expectNames([], [second]);
       expectNames(['hot', 'hot/b'], [third]);
+      await complete('hot', site, 'hot/c', '--node', second, '--ttl', '500ms');
+      await until('its time is over', () => namesOn(second).length === 0);
     },
     timeoutMs,
   );

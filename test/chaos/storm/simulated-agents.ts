@@ -2,6 +2,7 @@ import { create, fromBinary, fromJson, toBinary, toJson } from '@bufbuild/protob
 import { jetstream } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { uuidv7 } from 'uuidv7';
+import { posixType } from '#libs/assignment/command-sets.js';
 import {
   EnrolReplySchema,
   EnrolRequestSchema,
@@ -91,7 +92,7 @@ export class SimulatedSegment {
 
   private register(): Promise<void> {
     const { segment, leader } = this;
-    const members = this.members.map((node) => ({ node, agentType: 'linux-x64' }));
+    const members = this.members.map((node) => ({ node, agentType: posixType }));
     const value = { segment, leader, term: 1n, httpUrl: 'http://127.0.0.1:1', members };
     return this.report('segment', 'register', { case: 'networkSegment', value } as never);
   }

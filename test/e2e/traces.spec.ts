@@ -1,0 +1,89 @@
+import { writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { ControlPlane } from '#test/support/control-plane.js';
+import { until } from '#test/support/until.js';
+
+const timeoutMs = 120_000;
+
+interface Span {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly parentSpanId?: string;
+  readonly name: string;
+  readonly attributes: readonly { key: string; value: { stringValue?: string } }[];
+}
+
+interface Exported {
+  readonly resourceSpans?: readonly { scopeSpans: readonly { spans: readonly Span[] }[] }[];
+}
+
+describe('a trace', () => {
+  let collector: Server;
+  let plane: ControlPlane;
+  const spans: Span[] = [];
+
+  beforeAll(async () => {
+    collector = createServer((request, response) => {
+      let body = '';
+      request.setEncoding('utf8').on('data', (part: string) => {
+        body += part;
+      });
+      request.on('end', () => {
+        const { resourceSpans = [] } = JSON.parse(body) as Exported;
+        for (const { scopeSpans } of resourceSpans) {
+          for (const scope of scopeSpans) spans.push(...scope.spans);
+        }
+        response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
+      });
+    });
+    await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
+    const { port } = collector.address() as AddressInfo;
+    const env = {
+      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+      OTEL_BSP_SCHEDULE_DELAY: '200',
+    };
+    plane = await ControlPlane.start({ segments: 1, nodes: 3, env });
+  }, timeoutMs);
+  afterAll(async () => {
+    await plane?.close();
+    collector?.closeAllConnections();
+    collector?.close();
+  }, timeoutMs);
+
+  const attribute = (span: Span, name: string) =>
+    span.attributes.find(({ key }) => key === name)?.value.stringValue;
+
+  test(
+    'follows one run through the services, the leader of a segment and its members',
+    async () => {
+      const staging = await plane.createSite('www');
+      writeFileSync(join(staging, 'index.html'), 'traced');
+      const { runId, status, nodes } = await plane.publish('www');
+      expect(status).toBe('completed');
+      const started = await until('the run began in a span', () =>
+        spans.find((span) => {
+          const isOfRun = attribute(span, 'espalier.correlation.id') === runId;
+          return isOfRun && span.name === 'process RunStarted';
+        }),
+      );
+      const { traceId } = started;
+      const ofRun = () => spans.filter((span) => span.traceId === traceId);
+      const members = () => ofRun().filter(({ name }) => name === 'execute assignment');
+      // Every server prepares and switches.
+      await until('all servers told theirs', () => members().length >= 2 * nodes.length);
+      const servers = new Set(members().map((span) => attribute(span, 'espalier.node')));
+      expect([...servers].sort()).toEqual([...plane.nodes].sort());
+      const names = new Set(ofRun().map(({ name }) => name));
+      for (const event of ['ChangeSetComputed', 'AssignmentBuilt', 'SegmentPrepared']) {
+        expect(names).toContain(`process ${event}`);
+      }
+      const leaders = ofRun().filter(({ name }) => name === 'distribute assignment');
+      const ofLeaders = new Set(leaders.map(({ spanId }) => spanId));
+      for (const { parentSpanId = '' } of members()) expect(ofLeaders).toContain(parentSpanId);
+    },
+    timeoutMs,
+  );
+});
