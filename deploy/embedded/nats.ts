@@ -73,6 +73,7 @@ function externalNats(url: string, env: NodeJS.ProcessEnv): EmbeddedNats {
     url,
     user: env.NATS_USER,
     password: env.NATS_PASSWORD,
+    ...(env.ESPALIER_NATS_MONITOR_URL ? { monitorUrl: env.ESPALIER_NATS_MONITOR_URL } : {}),
     agentUser: env.NATS_AGENT_USER ?? env.NATS_USER,
     agentPassword: env.NATS_AGENT_PASSWORD ?? env.NATS_PASSWORD,
     close: async () => undefined,
