@@ -12,7 +12,7 @@ export interface AdmissionFacts {
   /** The newest sequence that was ever live here; 0: none. */
   readonly highestSwitched: number;
   /** Whose command set is executed here; `posix/1` unless told. */
-  readonly agentType?: string;
+  readonly agentType?: string | undefined;
 }
 
 /**

@@ -76,9 +76,8 @@ async function shelve(input: ContainerInput, ports: InterpreterPorts): Promise<P
   const { root, node, path, head } = input;
   const { header } = head;
   const { site } = header;
-  const { agentType } = ports.otherHost ?? {};
-  const known = agentType ? { agentType } : {};
-  const facts = { site, node, nowMs: ports.clock.nowMs(), highestSwitched: 0, ...known };
+  const agentType = ports.otherHost?.agentType;
+  const facts = { site, node, nowMs: ports.clock.nowMs(), highestSwitched: 0, agentType };
   checkAdmission({ ...header, part: 1, parts: 1 }, facts);
   const version = versionSequence(header);
   if (version > BigInt(Number.MAX_SAFE_INTEGER)) {

@@ -92,9 +92,9 @@ export function admit(
 ): void {
   // The links count too: what is live must not be built again, even if the journal was lost.
   const highestSwitched = Math.max(site.highestSwitched, site.live ?? 0, site.backup ?? 0);
-  const { agentType } = otherHost ?? {};
-  const facts = { ...input, nowMs: clock.nowMs(), highestSwitched };
-  checkAdmission(input.head.header, { ...facts, ...(agentType ? { agentType } : {}) });
+  const agentType = otherHost?.agentType;
+  const nowMs = clock.nowMs();
+  checkAdmission(input.head.header, { ...input, nowMs, highestSwitched, agentType });
 }
 
 /** Plans without writing anything. @throws as `prepare` before it writes */

@@ -23,9 +23,6 @@ export interface DataFrames {
   readonly content: Uint8Array;
 }
 
-/** The largest index a repair frame can have. */
-export const maxParityIndex = 0xfffe;
-
 /** Single frames, each with its header. @param frameBytes of every content but the last */
 export function* payloadsOf(frames: DataFrames, frameBytes: number): Generator<Buffer> {
   for (let at = 0; at < frames.count; at++) {

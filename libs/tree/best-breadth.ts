@@ -44,17 +44,6 @@ export function bestBreadthMs({ leaders, originUpBytesPerS, sizeBytes }: Load): 
   return bestMs;
 }
 
-/**
- * What no plan can beat: the origin must send everything once, the slowest link must take
- * everything, and all uplinks together must carry a copy for each leader.
- */
-export function fluidBoundMs({ leaders, originUpBytesPerS, sizeBytes }: Load): number {
-  const uplinks = leaders.reduce((sum, { upBytesPerS }) => sum + upBytesPerS, originUpBytesPerS);
-  const slowest = Math.min(...leaders.map(({ downBytesPerS }) => downBytesPerS));
-  const rate = Math.min(originUpBytesPerS, slowest, uplinks / Math.max(1, leaders.length));
-  return transferMs(sizeBytes, rate);
-}
-
 /** With equal links: one batch goes out while the one before it goes on (one-port, full duplex). */
 export function pipelinedBoundMs(load: Load): number {
   const batches = Math.ceil(load.sizeBytes / load.batchBytes);

@@ -72,6 +72,7 @@ async function quickstart(): Promise<number> {
   step('Starting 2 segments of 3 servers');
   const fleet = await startDemoAgents(control, { dataDir, segments: 2, nodes: 3, log: quiet });
   const stop = async () => {
+    step('Stopping everything and removing it');
     await fleet.close();
     await control.close();
     rmSync(directory, { recursive: true, force: true });

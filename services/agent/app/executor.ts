@@ -1,6 +1,5 @@
 import type { KeyObject } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
-import { posixType } from '#libs/assignment/command-sets.js';
 import type { AssignmentHead } from '#libs/assignment/container.js';
 import { AssignmentRefused } from '#libs/assignment/errors.js';
 import { openContainer } from '#libs/assignment/reader.js';
@@ -234,8 +233,7 @@ export class Executor implements AssignmentExecutor {
   private admit(header: AssignmentHeader): void {
     const { node, ports } = this.options;
     const facts = { site: header.site, node, nowMs: ports.clock.nowMs(), highestSwitched: 0 };
-    const agentType = ports.otherHost?.agentType ?? posixType;
-    checkAdmission(header, { ...facts, agentType });
+    checkAdmission(header, { ...facts, agentType: ports.otherHost?.agentType });
   }
 
   /** Repeats the checks of what went live just before this host or this agent stopped. */
