@@ -64,6 +64,12 @@ export function partitionOf(type: AggregateType, id: string): number {
   return hash % partitionCount;
 }
 
+/** Aggregates of a run whose own id does not tell which. */
+export const namesNoRun: ReadonlySet<string> = new Set<AggregateType>([
+  'assignment',
+  'distribution',
+]);
+
 /**
  * The run that an event belongs to, by its aggregate where that is one of a run; another run may
  * have caused it. `undefined`: it belongs to none.
@@ -73,6 +79,7 @@ export function runOfAggregate(
   id: string,
   correlationId: string,
 ): string | undefined {
+  if (namesNoRun.has(type)) return correlationId;
   switch (type) {
     case 'run':
     case 'changeset':
@@ -80,9 +87,6 @@ export function runOfAggregate(
       return id;
     case 'run-in-segment':
       return id.slice(0, id.indexOf('/'));
-    case 'assignment':
-    case 'distribution':
-      return correlationId;
     default:
       return undefined;
   }

@@ -1,4 +1,4 @@
-import type { Cancel } from '#libs/clock/clock.js';
+import { type Cancel, scheduleTogether } from '#libs/clock/clock.js';
 import { partitionCount, type RecordedEvent } from '#libs/contracts/index.js';
 import { batchesOf } from './batches.js';
 import type { LogSubscription, Passed } from './event-log.js';
@@ -168,12 +168,15 @@ class Runner<Transaction> {
     const renew = async () => {
       try {
         if (await this.renew()) end();
-        else if (!isOver) cancel = this.options.clock.schedule(renewEveryMs, () => void renew());
+        else if (!isOver) cancel = renewNext();
       } catch (error) {
         end(error);
       }
     };
-    cancel = this.options.clock.schedule(renewEveryMs, () => void renew());
+    const renewNext = () => {
+      return scheduleTogether(this.options.clock, renewEveryMs, () => void renew());
+    };
+    cancel = renewNext();
     return () => {
       isOver = true;
       cancel();

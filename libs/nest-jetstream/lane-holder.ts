@@ -1,6 +1,6 @@
 import { JetStreamApiError, type JetStreamManager, jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/nats-core';
-import type { Cancel, Clock } from '#libs/clock/clock.js';
+import { type Cancel, type Clock, scheduleTogether } from '#libs/clock/clock.js';
 import {
   isStreamMissing,
   laneStream,
@@ -90,7 +90,12 @@ export class LaneHolder {
   private beat(): Promise<void> {
     this.beating = this.beatOnce().then((pauseMs) => {
       if (this.isStopped) return;
-      this.cancel = this.options.clock.schedule(pauseMs, () => void this.beat());
+      const { clock } = this.options;
+      const beat = () => void this.beat();
+      const isRegular = pauseMs === beatEveryMs;
+      this.cancel = isRegular
+        ? scheduleTogether(clock, pauseMs, beat)
+        : clock.schedule(pauseMs, beat);
     });
     return this.beating;
   }

@@ -39,6 +39,8 @@ export async function connectNats(
         reconnectTimeWait: 250,
         reconnectJitter: 250,
         pingInterval: pingEveryMs,
+        // A stack trace with every request costs more than the request.
+        noAsyncTraces: true,
       });
     } catch (cause) {
       if (clock.nowMs() >= deadlineMs || isRefusal(cause)) {

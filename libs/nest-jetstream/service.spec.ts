@@ -21,8 +21,11 @@ import { openJetStreamLog } from '#libs/event-log/adapters/jetstream/jetstream-l
 import { type EventLog, noEvents } from '#libs/event-log/event-log.js';
 import { silentLogger } from '#libs/telemetry/logger.js';
 import { scratchDirectory, type TestNats, withNats } from '#test/support/servers.js';
+import { until } from '#test/support/until.js';
 import { type Caller, commandContext, contextOf } from './context.js';
 import { OnCommand, OnEvent, OnIngress, OnRequest } from './decorators.js';
+import { Unhandleable } from './durable-consumer.js';
+import { NoDeadLetters, ParkedAggregates } from './parked-aggregates.js';
 import { type RunningService, startService } from './service.js';
 import { CommandRefusedError, ServiceClient, ServiceUnavailable } from './service-client.js';
 import { EVENT_LOG } from './tokens.js';
@@ -33,6 +36,7 @@ class UnknownSite extends DomainError {
 
 const handled: string[] = [];
 let failuresLeft = 0;
+let isBroken = false;
 let whenHandled: () => void = () => undefined;
 let gate: Promise<void> = Promise.resolve();
 
@@ -44,6 +48,7 @@ class Probe {
   @OnEvent('GroupCreated')
   async created(created: RecordedEvent<'SiteCreated' | 'GroupCreated'>): Promise<void> {
     await gate;
+    if (isBroken && created.data.site === 'www') throw new Unhandleable('a rule is missing');
     if (failuresLeft > 0 && created.type === 'SiteCreated') {
       failuresLeft -= 1;
       throw new Error('not yet');
@@ -114,6 +119,7 @@ beforeEach(async () => {
 afterEach(async () => {
   handled.length = 0;
   failuresLeft = 0;
+  isBroken = false;
   gate = Promise.resolve();
   await service.close();
   await nats.close();
@@ -194,6 +200,25 @@ describe('a service on JetStream', () => {
     });
     expect(letter?.header.get('Espalier-Subject')).toBe('ingress.paris.received');
     expect(letter?.data).toEqual(new Uint8Array([255, 255]));
+  });
+
+  it('has dead letters handled in their order when the cause is gone, and goes on', async () => {
+    const parked = new ParkedAggregates(nats, () => jetstreamManager(nats));
+    const [consumer, aggregate] = ['probe-events', 'site.www'];
+    isBroken = true;
+    await createSite('www');
+    await createSite('other');
+    await handledCount(1);
+    await until('it is parked', () => parked.find(consumer, aggregate));
+    expect(await parked.retry(consumer, aggregate)).toEqual({
+      handled: 0,
+      problem: expect.stringContaining('a rule is missing'),
+    });
+    isBroken = false;
+    expect(await parked.retry(consumer, aggregate)).toEqual({ handled: 1, problem: '' });
+    expect(handled).toEqual(['SiteCreated other service:probe', 'SiteCreated www service:probe']);
+    expect(await parked.list()).toEqual([]);
+    await expect(parked.retry(consumer, aggregate)).rejects.toThrow(NoDeadLetters);
   });
 
   it('is not ready while NATS is away, and goes on when it is back', async () => {

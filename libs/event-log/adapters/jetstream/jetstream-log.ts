@@ -131,9 +131,7 @@ class JetStreamLog implements EventLog {
     if (prepared.length === 0) return [];
     const recorded = await this.appendWhole(prepared, context.causationId);
     for (const { aggregate, expected } of appends) {
-      const subject = subjects.aggregate(aggregate);
-      const isOwn = (event: RecordedEvent) => subjects.aggregate(event.aggregate) === subject;
-      this.remember(recorded.filter(isOwn), expected.sequence);
+      this.remember(recorded.filter(isOf(aggregate)), expected.sequence);
     }
     return recorded;
   }
@@ -179,10 +177,9 @@ class JetStreamLog implements EventLog {
   }
 
   async lastSequence(): Promise<number> {
-    const info = await retrying('asking for the last event', this.patience, () =>
-      this.connection.manager.streams.info(eventStream),
-    );
-    return info.state.last_seq;
+    const { streams } = this.connection.manager;
+    const ask = () => streams.info(eventStream);
+    return (await retrying('asking for the last event', this.patience, ask)).state.last_seq;
   }
 
   private async appendWhole(prepared: readonly Prepared[], causationId: string) {
@@ -209,18 +206,19 @@ class JetStreamLog implements EventLog {
     return all.map((pending, index) => recordedAs(pending, firstSequence + index));
   }
 
-  /** A conflict is a repetition when the events are there, whoever appended after them. */
+  /** A repetition when the events are there, whoever appended after them. Reads what is new. */
   private async explainConflict(prepared: readonly Prepared[], causationId: string) {
-    const own = await this.eventsOf(prepared, causationId);
-    if (own.length > 0) return own;
-    for (const { append } of prepared) {
-      const present = await this.read(append.aggregate);
-      if ((present.at(-1)?.sequence ?? 0) !== append.expected.sequence) {
-        throw new VersionConflict(append.aggregate, append.expected);
-      }
+    const since: RecordedEvent[] = [];
+    for (const { aggregate, expected } of prepared.map(({ append }) => append)) {
+      since.push(...(await this.read(aggregate, expected.sequence)));
     }
-    const { append } = prepared[0] as Prepared;
-    throw new VersionConflict(append.aggregate, append.expected);
+    const own = eventsCausedBy(causationId, since);
+    if (own.length > 0) return own;
+    const before = since.length === 0 ? await this.eventsOf(prepared, causationId) : [];
+    if (before.length > 0) return before;
+    const found = prepared.find(({ append }) => since.some(isOf(append.aggregate)));
+    const { aggregate, expected } = (found ?? (prepared[0] as Prepared)).append;
+    throw new VersionConflict(aggregate, expected);
   }
 
   /** Without atomic batches: one by one; what a crash cuts short, the repetition completes. */
@@ -238,8 +236,7 @@ class JetStreamLog implements EventLog {
   private async appendOneInTurn(append: AggregateAppend, event: PendingEvent, expected: number) {
     const { client } = this.connection;
     try {
-      const sequence = await publishOne(client, messageOf(event), expected, this.patience);
-      return recordedAs(event, sequence);
+      return recordedAs(event, await publishOne(client, messageOf(event), expected, this.patience));
     } catch (error) {
       if (!isConflict(error)) throw error;
       const present = (await this.read(append.aggregate)).find(({ id }) => id === event.id);
@@ -295,4 +292,8 @@ interface Prepared {
 
 function recordedAs(pending: PendingEvent, sequence: number): RecordedEvent {
   return { ...pending, sequence } as RecordedEvent;
+}
+
+function isOf({ type, id }: AggregateId): (event: RecordedEvent) => boolean {
+  return ({ aggregate }) => aggregate.type === type && aggregate.id === id;
 }

@@ -12,6 +12,7 @@ import { type NatsConnection, nanos } from '@nats-io/nats-core';
 import {
   type AggregateType,
   fromSubjectToken,
+  namesNoRun,
   partitionCount,
   partitionOfRows,
   type RecordedEvent,
@@ -50,6 +51,7 @@ export class OrderedReader<Item = RecordedEvent> {
   /** Nothing is left that the server can give. */
   private isExhausted = false;
   private wakeFromPause: () => void = () => undefined;
+  private looking: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly connection: LogConnection,
@@ -93,7 +95,7 @@ export class OrderedReader<Item = RecordedEvent> {
   ): AsyncGenerator<Item, 'done' | 'interrupted'> {
     const info = await this.createConsumer();
     this.pending = info.num_pending;
-    const stopLooking = this.lookForDamage(info.name);
+    this.lookForDamage(info.name);
     try {
       if (until !== 'closed' && info.num_pending === 0) return 'done';
       this.messages = await this.startConsuming(info);
@@ -105,6 +107,7 @@ export class OrderedReader<Item = RecordedEvent> {
         if (deliverySequence !== delivered) return 'interrupted';
         this.lastSequence = streamSequence;
         this.pending = pending;
+        this.lookForDamage(info.name);
         yield this.itemOf(message);
         if (this.isClosed) return 'done';
         if (until !== 'closed' && (pending === 0 || streamSequence >= until.lastSequence)) {
@@ -113,7 +116,7 @@ export class OrderedReader<Item = RecordedEvent> {
       }
       return until !== 'closed' && this.isExhausted ? 'done' : 'interrupted';
     } finally {
-      stopLooking();
+      this.stopLooking();
       this.messages?.stop();
       this.connection.manager.consumers.delete(eventStream, info.name).catch(() => undefined);
     }
@@ -123,14 +126,20 @@ export class OrderedReader<Item = RecordedEvent> {
    * The server gives no message whose checksum is wrong, and no later one either. One that it has
    * not given for a while is looked for, and passed over: `audit verify` names it.
    */
-  private lookForDamage(consumer: string): () => void {
-    let before = -1;
-    const timer = setInterval(() => {
-      const isStill = before === this.lastSequence && this.pending > 0;
+  private lookForDamage(consumer: string): void {
+    if (this.looking || this.pending === 0) return;
+    let before = this.lastSequence;
+    this.looking = setInterval(() => {
+      if (this.pending === 0) return this.stopLooking();
+      const isStill = before === this.lastSequence;
       before = this.lastSequence;
       if (isStill) void this.passDamage(consumer).catch(() => undefined);
     }, lookForDamageMs);
-    return () => clearInterval(timer);
+  }
+
+  private stopLooking(): void {
+    clearInterval(this.looking);
+    this.looking = undefined;
   }
 
   private async passDamage(consumer: string): Promise<void> {
@@ -208,12 +217,17 @@ export function eventsOrPlaces(filter: LogFilter): (message: JsMsg) => RecordedE
   if (!partitions || new Set(partitions).size === partitionCount) return event;
   const wanted = new Set(partitions);
   return (message) => {
-    const [, type, token] = message.subject.split('.');
-    const correlationId = decodeURIComponent(message.headers?.get('ce-correlationid') ?? '');
-    const id = fromSubjectToken(token ?? '');
+    const [, type = '', token = ''] = message.subject.split('.');
+    // Headers are decoded all at once, which takes longer than all else of what is passed over.
+    const correlationId = namesNoRun.has(type) ? correlationOf(message) : '';
+    const id = fromSubjectToken(token);
     const partition = partitionOfRows(type as AggregateType, id, correlationId);
     return wanted.has(partition) ? event(message) : { type: 'Passed', sequence: message.seq };
   };
+}
+
+function correlationOf({ headers }: JsMsg): string {
+  return decodeURIComponent(headers?.get('ce-correlationid') ?? '');
 }
 
 /** The subjects that a filter selects. */

@@ -2,7 +2,7 @@ const remembered = 2000;
 
 interface Known {
   readonly sequence: number;
-  readonly causes: ReadonlySet<string>;
+  readonly causes: Set<string>;
 }
 
 /**
@@ -21,12 +21,18 @@ export class RecentCauses {
   /** Adds what came after the sequence up to which an aggregate is known. */
   extend(subject: string, after: number, sequence: number, causes: Iterable<string>): void {
     const known = this.bySubject.get(subject);
-    if (known?.sequence === after) this.set(subject, sequence, [...known.causes, ...causes]);
+    if (known?.sequence !== after) return;
+    for (const cause of causes) known.causes.add(cause);
+    this.keep(subject, { sequence, causes: known.causes });
   }
 
   set(subject: string, sequence: number, causes: Iterable<string>): void {
+    this.keep(subject, { sequence, causes: new Set(causes) });
+  }
+
+  private keep(subject: string, known: Known): void {
     this.bySubject.delete(subject);
-    this.bySubject.set(subject, { sequence, causes: new Set(causes) });
+    this.bySubject.set(subject, known);
     if (this.bySubject.size <= remembered) return;
     for (const oldest of this.bySubject.keys()) {
       this.bySubject.delete(oldest);

@@ -2,6 +2,7 @@ import type { JetStreamManager } from '@nats-io/jetstream';
 import { headers, type MsgHdrs, type NatsConnection } from '@nats-io/nats-core';
 import {
   type AggregateId,
+  type AggregateType,
   type CloudEvent,
   cloudEventHeaders,
   eventFromText,
@@ -30,14 +31,20 @@ export interface Message {
 
 export function messageOf(pending: PendingEvent): Message {
   const stored = toCloudEvent(pending);
-  const attributes = Object.entries(cloudEventHeaders(stored));
+  return messageOfText(stored, JSON.stringify(stored));
+}
+
+/** A stored event once more, to the letter; `stored` is what can be read of its text. */
+export function messageOfText(stored: Partial<CloudEvent>, text: string): Message {
+  const attributes = Object.entries(cloudEventHeaders(stored as CloudEvent));
+  const [type, id] = [stored.aggregatetype ?? 'unknown', stored.subject ?? ''];
   return {
-    subject: subjects.aggregate(pending.aggregate),
-    id: pending.id,
-    data: encoder.encode(JSON.stringify(stored)),
+    subject: subjects.aggregate({ type: type as AggregateType, id }),
+    id: stored.id ?? '',
+    data: encoder.encode(text),
     headers() {
       const made = headers();
-      for (const [key, value] of attributes) made.set(key, headerValue(value));
+      for (const [key, value] of attributes) made.set(key, headerValue(value ?? ''));
       return made;
     },
   };

@@ -21,6 +21,15 @@ export const laneStream = 'LANES';
 /** What happens outside and makes jobs run; other systems publish here. */
 export const triggerStream = 'TRIGGERS';
 
+/** Those on disk. */
+export const keptStreams = [
+  eventStream,
+  ingressStream,
+  triggerStream,
+  deadLetterStream,
+  pipelineStream,
+] as const;
+
 /** What a service could not handle: `dlq.<consumer>.<aggregate>`; for people, not for services. */
 export const deadLetterSubjects = 'dlq.>';
 
