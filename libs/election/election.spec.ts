@@ -1,65 +1,22 @@
 import { describe, expect, it } from '@jest/globals';
-import { type ElectionInput, stepElection } from './election.js';
 import {
-  type Candidate,
-  type Election,
-  type ElectionEffect,
-  electionWakeAtMs,
-  leaderOf,
-  startElection,
-} from './election-state.js';
-import { standardTimings } from './timings.js';
-import { IllegalTransition, type StateName, transitionOf, transitions } from './transitions.js';
+  alive,
+  candidate,
+  claim,
+  conceding,
+  Hand,
+  known,
+  leading,
+  settings,
+  stronger,
+  timings,
+  unknown,
+  voting,
+  weaker,
+} from './election-by-hand.js';
+import { electionWakeAtMs, leaderOf, startElection } from './election-state.js';
+import { IllegalTransition, transitionOf, transitions } from './transitions.js';
 import { Turn } from './turn.js';
-
-const timings = standardTimings.election;
-const settings = { node: 'm', timings, random: () => 0.5 };
-const candidate = (node: string, priority: bigint, term = 1n) => ({ node, priority, term });
-const stronger = candidate('s', 200n);
-const weaker = candidate('w', 50n);
-
-const alive = (from: Candidate): ElectionInput => ({ type: 'leader-alive', from });
-const claim = (from: Candidate): ElectionInput => ({ type: 'leader-claim', from });
-
-/** An election driven by hand; `m` has priority 100. */
-class Hand {
-  election: Election;
-  effects: ElectionEffect[] = [];
-  nowMs = 0;
-
-  constructor(priority = 100n) {
-    [this.election] = startElection(settings, priority, 0);
-  }
-
-  hear(input: ElectionInput): this {
-    [this.election, this.effects] = stepElection(this.election, input, this.nowMs);
-    return this;
-  }
-
-  /** Waits for the state's own deadline. */
-  wake(): this {
-    this.nowMs = electionWakeAtMs(this.election);
-    return this.hear({ type: 'tick' });
-  }
-
-  get state(): StateName {
-    return this.election.situation.name;
-  }
-
-  get sent(): string[] {
-    return this.effects.map(({ type }) => type).filter((type) => type.startsWith('send-'));
-  }
-
-  get path(): string[] {
-    return this.effects.flatMap((effect) => (effect.type === 'entered' ? [effect.to] : []));
-  }
-}
-
-const unknown = () => new Hand();
-const voting = () => unknown().wake();
-const leading = () => voting().wake();
-const conceding = () => unknown().hear(claim(stronger));
-const known = (leader = stronger) => unknown().hear(alive(leader));
 
 describe('claim 35, state by state', () => {
   it('unknown: a claim of greater priority leads to concession', () => {
@@ -217,6 +174,36 @@ describe('what Espalier adds to claim 35', () => {
     expect(electionWakeAtMs(hand.election)).toBe(firstMs + 1_000);
   });
 
+  it('a claim of its own leader, deposed meanwhile, sends a follower back to the vote', () => {
+    const hand = known(candidate('w', 50n, 5n)).hear(claim(candidate('w', 50n, 6n)));
+    expect([hand.state, hand.sent]).toEqual(['leader-unknown', []]);
+    expect(hand.election.term).toBe(6n);
+    expect(hand.effects.at(-1)).toEqual({ type: 'leader-changed', isMe: false });
+    expect(hand.wake().effects).toContainEqual({ type: 'send-claim', term: 6n, priority: 100n });
+    const outvoted = known(candidate('s', 200n, 5n)).hear(claim(candidate('s', 200n, 6n)));
+    expect(outvoted.path).toEqual(['leader-unknown', 'conceding']);
+  });
+
+  it('neither an old claim of its leader nor a question nor a claim of others does', () => {
+    for (const other of [
+      candidate('s', 200n, 5n),
+      candidate('s', 0n, 6n),
+      candidate('t', 1n, 6n),
+    ]) {
+      expect(known(candidate('s', 200n, 5n)).hear(claim(other)).state).toBe('leader-known');
+    }
+  });
+
+  it('leader and claimant that give way to each other at once do not wait for the silence', () => {
+    // The claimant has heard the leader's last word, the leader the claim that deposed it.
+    const claimant = voting().hear(alive(weaker));
+    expect(claimant.state).toBe('leader-known');
+    claimant.hear(claim({ ...weaker, term: 2n }));
+    const sinceMs = claimant.nowMs;
+    expect(claimant.wake().state).toBe('voting-open');
+    expect(claimant.nowMs - sinceMs).toBeLessThanOrEqual(timings.votingWindowMs);
+  });
+
   it('a goodbye of the leader is noticed within the jitter', () => {
     const hand = known();
     const heardMs = hand.nowMs;
@@ -272,6 +259,7 @@ describe('the transition table', () => {
     const hands = [
       known().wake(),
       known().hear(alive(candidate('t', 1n, 9n))),
+      known().hear(claim({ ...stronger, term: 2n })),
       conceding(),
       voting(),
       known(),

@@ -49,6 +49,10 @@ function leaderKnown(turn: Turn, situation: In<'leader-known'>, input: Heard): v
     }
   } else if (input.type === 'leave' && input.node === leader.node) {
     turn.renew({ ...situation, silentAtMs: turn.nowMs + turn.silenceJitterMs() });
+  } else if (input.type === 'leader-claim' && isLaterWord(input.from, leader)) {
+    turn.newTerm(input.from.term);
+    turn.enter(turn.unknown('initialClaimDelayMs'), 'leader-claims');
+    if (turn.isBeatenBy(input.from)) turn.enter(turn.concede(input.from), 'stronger-claim');
   }
 }
 
@@ -107,6 +111,14 @@ function leaderIsMe(turn: Turn, situation: In<'leader-is-me'>, input: Heard): vo
       turn.refute();
     }
   }
+}
+
+/**
+ * A leader that a stronger claim deposed claims itself. Its last Leader Alive may have made the
+ * stronger one give way at the same time: nobody would lead until the silence limit.
+ */
+function isLaterWord(claim: Candidate, leader: Candidate): boolean {
+  return claim.node === leader.node && claim.priority > 0n && claim.term > leader.term;
 }
 
 /** A follower changes its leader for a later vote, or for the stronger of two of the same vote. */

@@ -23,6 +23,7 @@ export interface Transition {
 export const transitions = [
   row('leader-known', 'leader-silent', 'leader-unknown', 'claim', 'claim 35'),
   row('leader-known', 'other-leader-alive', 'leader-known', 'nothing', 'addition'),
+  row('leader-known', 'leader-claims', 'leader-unknown', 'nothing', 'addition'),
   row('leader-unknown', 'stronger-claim', 'conceding', 'nothing', 'claim 35'),
   row('leader-unknown', 'claim-delay-over', 'voting-open', 'claim', 'claim 35'),
   row('leader-unknown', 'leader-alive', 'leader-known', 'nothing', 'addition'),

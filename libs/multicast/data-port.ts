@@ -1,6 +1,6 @@
 import type { ContentCipher } from './content-cipher.js';
 import type { DataFrames } from './data-frame.js';
-import type { PaceLimits } from './sender-pace.js';
+import type { PaceLimits } from './pace.js';
 
 /** Data frames of a segment: one multicast group and port. Frames may be lost, repeated or late. */
 export interface DataChannel {

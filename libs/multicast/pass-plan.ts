@@ -65,6 +65,9 @@ export function takeNeeds(
 const repairShare = 0.5;
 const maxRepairIndex = 65_000;
 const maxMarginShare = 0.3;
+/** Where so few are needed in all, these more cost less than one more pass. */
+const fewNeeded = 256;
+const moreIfFew = 2;
 
 /**
  * A repair pass: as many new repair frames of a batch as the worst member needs, and so many more
@@ -73,11 +76,12 @@ const maxMarginShare = 0.3;
 export function repairPass(geometry: Geometry, needs: Needs, lossShare: number): PassPlan {
   const items: PassItem[] = [];
   let frameCount = 0;
+  const more = needs.total <= fewNeeded ? moreIfFew : 0;
   for (const [batch, needed] of needs.perBatch.entries()) {
     if (needed === 0) continue;
     const frames = framesOfBatch(geometry, batch);
     const margin = needed * (1 / (1 - Math.min(maxMarginShare, lossShare)) - 1);
-    const count = needed + Math.floor(margin);
+    const count = needed + Math.max(more, Math.floor(margin));
     const first = needs.nextRepair[batch] ?? 0;
     const isWorthIt = needed <= frames.count * repairShare && first + count < maxRepairIndex;
     if (isWorthIt) needs.nextRepair[batch] = first + count;

@@ -30,10 +30,10 @@ export function backlog(state: ReceiverState, share: number, nowMs: number): Rec
 /** Tells of losses while a long first pass is on, so that the leader can slow down. */
 export function interim(state: ReceiverState, nowMs: number): ReceiverEffect[] {
   const { hearing, pass } = state;
-  const { highest, examined } = hearing;
+  const { settled, examined } = hearing;
   const spreadMs = responseSpreadMs(state.participants) * state.random();
-  Object.assign(hearing, { examined: highest, interimMs: nowMs + spreadMs });
-  const expectedFrames = Math.max(0, highest - examined);
+  Object.assign(hearing, { examined: Math.max(examined, settled), interimMs: nowMs + spreadMs });
+  const expectedFrames = Math.max(0, settled - examined);
   const run = { first: examined, count: expectedFrames };
   const lostFrames = pass === 1 ? state.units.frames.countMissing(run) : 0;
   const headWanted = lacksHead(state.units);

@@ -12,6 +12,10 @@ export interface Hearing {
   frames: number;
   /** The last frame of this pass. */
   highest: number;
+  /** The last frame some time ago, and some more: what precedes it is late no more, but lost. */
+  marked: number;
+  settled: number;
+  markedMs: number;
   /** The sequences below this one have been looked through for losses in this pass. */
   examined: number;
   interimMs: number;
@@ -120,6 +124,9 @@ export function initialReceiver(
     hearing: {
       frames: 0,
       highest: -1,
+      marked: 0,
+      settled: 0,
+      markedMs: nowMs,
       examined: 0,
       interimMs: nowMs,
       backlogMs: nowMs - backlogEveryMs,

@@ -17,6 +17,7 @@ import {
   inlineSettleMs,
   interimEveryMs,
   joiningMs,
+  lateMs,
   leaderGoneMs,
   responseSpreadMs,
   settleMs,
@@ -100,7 +101,8 @@ function inPass(state: ReceiverState, pass: number, nowMs: number): ReceiverStat
   if (pass === state.pass) return state;
   const reportAtMs = state.situation === 'collecting' ? undefined : state.reportAtMs;
   const isReportOwed = false;
-  Object.assign(state.hearing, { examined: 0, highest: -1, interimMs: nowMs });
+  const marks = { marked: 0, settled: 0, markedMs: nowMs };
+  Object.assign(state.hearing, { examined: 0, highest: -1, interimMs: nowMs, ...marks });
   return { ...state, pass, reportAtMs, isReportOwed };
 }
 
@@ -118,7 +120,13 @@ function framed(
   const { hearing } = current;
   heardFrames(hearing, count, nowMs);
   if (input.pass === current.pass) {
-    if (hearing.highest < 0) hearing.examined = first;
+    if (hearing.highest < 0) {
+      Object.assign(hearing, { examined: first, settled: first, marked: first, markedMs: nowMs });
+    }
+    if (nowMs - hearing.markedMs >= lateMs) {
+      const { marked, highest } = hearing;
+      Object.assign(hearing, { settled: marked, marked: highest, markedMs: nowMs });
+    }
     if (input.pass === 1) hearing.joinedAt ??= first;
     hearing.highest = Math.max(hearing.highest, first + count - 1);
   }

@@ -1,4 +1,5 @@
 import type { Geometry } from './geometry.js';
+import type { Pace } from './pace.js';
 import {
   type Needs,
   noNeeds,
@@ -9,7 +10,6 @@ import {
   wholeContainer,
 } from './pass-plan.js';
 import { type Members, newMember, type Report } from './sender-members.js';
-import type { Pace } from './sender-pace.js';
 import type { SessionOutcome } from './session.js';
 
 /**

@@ -26,7 +26,6 @@ import {
   backlogReported,
   burstFrames,
   lossReported,
-  passEnded,
   pauseMs,
   recovered,
   restarted,
@@ -98,11 +97,12 @@ function sendBurst(state: SenderState, nowMs: number): SenderStep {
   const room = burstFrames(pace, state.geometry.frameBytes, nowMs - plannedMs);
   const { items: next, cursor } = nextFrames(state.plan, state.cursor, room);
   const items = state.headDue ? [headOf(state.geometry), ...next] : next;
+  const frames = items.reduce((sum, { count }) => sum + count, 0);
   const bytes = items.reduce((sum, item) => sum + bytesOf(state.geometry, item), 0);
   const sending: SenderState = {
     ...state,
     situation: 'sending',
-    pace: withLeft(pace, bytes),
+    pace: withLeft(pace, bytes, frames * outstanding(state.members).length, nowMs),
     cursor,
     headDue: false,
     headMs: state.headDue || state.situation === 'greeting' ? nowMs : state.headMs,
@@ -150,7 +150,10 @@ function announced(state: SenderState, nowMs: number): SenderStep {
 
 function reported(state: SenderState, report: Report, nowMs: number): SenderStep {
   const isCurrent = report.pass === state.pass;
-  if (isCurrent) takeNeeds(state.geometry, state.needs, report.firstBatch, report.needed);
+  // While a pass is on, what a member lacks may be on its way: it tells again at the end.
+  const isEarly = state.situation === 'sending' && report.needed.length > 0;
+  if (isCurrent && !isEarly)
+    takeNeeds(state.geometry, state.needs, report.firstBatch, report.needed);
   const isAwaited = isCurrent && state.situation === 'gathering';
   const members = absorbReport(state.members, report, isAwaited);
   const next = { ...state, members };
@@ -160,7 +163,7 @@ function reported(state: SenderState, report: Report, nowMs: number): SenderStep
   }
   if (state.situation === 'sending' && isCurrent) {
     const headDue = next.headDue || (report.headWanted && nowMs - state.headMs >= headEveryMs);
-    return [{ ...slowedDown(next, report, nowMs), headDue }, []];
+    return [{ ...(isEarly ? next : slowedDown(next, report, nowMs)), headDue }, []];
   }
   if (state.situation !== 'gathering' || !allHeard(members)) return [next, []];
   return state.needs.total > 0 ? nextPass(next, nowMs) : [next, []];
@@ -210,7 +213,7 @@ function nextPass(state: SenderState, nowMs: number): SenderStep {
     plan: repairPass(geometry, needs, lossShare),
     cursor: passStart,
     needs: noNeeds(geometry, needs),
-    pace: restarted(pass === 1 ? passEnded(state.pace, lossShare, nowMs) : state.pace, nowMs),
+    pace: restarted(state.pace, nowMs),
     nextBurstMs: nowMs,
   };
   const [opened, announcement] = announced(next, nowMs);

@@ -32,7 +32,9 @@ export const askAfterMs = 500;
 export const leaderGoneMs = 10_000;
 /** Least time between two reports within one pass. */
 export const interimEveryMs = 50;
-/** The same for a receive buffer that fills up, and how often a member looks at its own. */
+/** Frames overtake each other on hosts of several processors: no loss is told sooner. */
+export const lateMs = 20;
+/** Least time between reports of a buffer that fills up; how often a member looks at its own. */
 export const backlogEveryMs = 25;
 export const backlogLookMs = 2;
 /** A receive buffer this full is told of. */

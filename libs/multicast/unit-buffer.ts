@@ -77,21 +77,42 @@ export class UnitBuffer {
   ): Promise<T> {
     return this.queued(async () => {
       const seen = look();
-      const bytes = new Uint8Array(range.length);
+      const bytes = Buffer.allocUnsafeSlow(range.length);
       const { first, last } = unitsOfRange(this.geometry, range);
-      for (let unit = first; unit <= last; unit++) {
-        const { offset, length } = unitRange(this.geometry, unit);
-        const from = Math.max(offset, range.offset);
-        const end = Math.min(offset + length, range.offset + range.length);
-        const held = this.gathered.get(unit) ?? this.leaving.get(unit);
-        const isInSink = isSound(unit) || (!held && this.spilled.has(unit));
-        const part = isInSink
-          ? await this.sink.readAt(from, end - from)
-          : held?.subarray(from - offset, end - offset);
-        if (part) this.copy(from, part, bytes.subarray(from - range.offset, end - range.offset));
+      for (let unit = first; unit <= last; ) {
+        // What lies in the sink in one piece is read in one piece.
+        let next = unit;
+        while (next <= last && this.isInSink(next, isSound)) next++;
+        const end = next > unit ? next - 1 : unit;
+        const piece = this.within(range, unit, end);
+        const part = next > unit ? await this.sink.readAt(piece.offset, piece.length) : undefined;
+        const at = piece.offset - range.offset;
+        const held = part ?? this.heldPart(unit, piece);
+        if (held) this.copy(piece.offset, held, bytes.subarray(at, at + piece.length));
+        unit = end + 1;
       }
       return use(bytes, seen);
     });
+  }
+
+  private isInSink(unit: number, isSound: (unit: number) => boolean): boolean {
+    const held = this.gathered.get(unit) ?? this.leaving.get(unit);
+    return isSound(unit) || (!held && this.spilled.has(unit));
+  }
+
+  /** What of a range lies in some units. */
+  private within(range: ByteRange, first: number, last: number): ByteRange {
+    const { offset } = unitRange(this.geometry, first);
+    const border = unitRange(this.geometry, last);
+    const from = Math.max(offset, range.offset);
+    const end = Math.min(border.offset + border.length, range.offset + range.length);
+    return { offset: from, length: end - from };
+  }
+
+  private heldPart(unit: number, { offset, length }: ByteRange): Uint8Array | undefined {
+    const from = offset - unitRange(this.geometry, unit).offset;
+    const held = this.gathered.get(unit) ?? this.leaving.get(unit);
+    return held?.subarray(from, from + length);
   }
 
   /** Resolves when everything asked for so far has been done. */

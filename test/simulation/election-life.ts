@@ -115,8 +115,7 @@ export class Life {
  */
 export function liveWithoutLoss(seed: number): void {
   const conditions = { maxDelayMs: 20, duplicateRate: 0.1 };
-  // Two of 10,000 seeds take over 8 s: leader and claimant give way to each other at once.
-  const life = new Life(seed, conditions, { twoLeadersMs: 1_100, settledMs: 10_000 });
+  const life = new Life(seed, conditions, { twoLeadersMs: 1_100, settledMs: 8_000 });
   for (let fault = 0; fault < 4; fault++) {
     life.pass(8_500);
     const kind = life.below(3);

@@ -3,7 +3,9 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type PlantedBug, plantedBugs } from './planted-bugs-list.js';
+import type { PlantedBug } from './planted-bug.js';
+import { plantedElectionBugs } from './planted-election-bugs.js';
+import { plantedMulticastBugs } from './planted-multicast-bugs.js';
 
 /*
  * Plants one bug at a time in a copy of the compiled product and runs the tests that should notice:
@@ -15,6 +17,9 @@ const { values: options } = parseArgs({
 });
 const copy = mkdtempSync(join(tmpdir(), 'espalier-planted-'));
 const jest = ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js'];
+const plantedBugs = [...plantedElectionBugs, ...plantedMulticastBugs];
+/** A bug may make a test run for ever. */
+const limitMs = 300_000;
 
 function prepare(): void {
   cpSync('dist', join(copy, 'dist'), { recursive: true });
@@ -26,8 +31,9 @@ function prepare(): void {
 }
 
 function isGreen(tests: readonly string[]): boolean {
-  const args = [...jest, '--bail', '--silent', ...tests];
-  return spawnSync(process.execPath, args, { cwd: copy, stdio: 'ignore' }).status === 0;
+  const args = [...jest, '--runInBand', '--bail', '--silent', ...tests];
+  const limits = { timeout: limitMs, killSignal: 'SIGKILL' } as const;
+  return spawnSync(process.execPath, args, { cwd: copy, stdio: 'ignore', ...limits }).status === 0;
 }
 
 /** Whether a test turned red. @throws when the code that the bug replaces is not there once */

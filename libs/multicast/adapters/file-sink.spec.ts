@@ -42,6 +42,35 @@ test('a new file holds nothing and takes everything', async () => {
   expect((await readFile(path)).equals(container)).toBe(true);
 });
 
+test('what is written in any order and sizes is read back, and is there in the end', async () => {
+  const path = join(directory, 'spool');
+  const bytes = randomBytes(headBytes + 40 * blockBytes + 4_321);
+  const truth = async () => true;
+  const none = async () => undefined;
+  const verdicts = { verifyHead: truth, verifyBlock: truth, done: none, stopped: none };
+  const sink = await openFileSink({ path, containerBytes: bytes.length, headBytes, ...verdicts });
+  const write = (from: number, end: number) => sink.writeAt(from, bytes.subarray(from, end));
+  const borders = [
+    0,
+    headBytes,
+    ...Array.from({ length: 41 }, (_, n) => headBytes + n * blockBytes),
+  ];
+  const pieces = borders.slice(1).map((end, n): [number, number] => [borders[n] ?? 0, end]);
+  // Runs longer and shorter than what is gathered, backwards, one by itself, one at once.
+  for (const [from, end] of [...pieces.slice(20), ...pieces.slice(5, 19).reverse()]) {
+    await write(from, end);
+  }
+  const [from = 0, end = 0] = pieces[30] ?? [];
+  expect(Buffer.from(await sink.readAt(from, end - from)).equals(bytes.subarray(from, end))).toBe(
+    true,
+  );
+  await write(0, borders[6] ?? 0);
+  await write(borders[19] ?? 0, borders[21] ?? 0);
+  await write(borders.at(-1) ?? 0, bytes.length);
+  await sink.done();
+  expect((await readFile(path)).equals(bytes)).toBe(true);
+});
+
 test('a file from before holds its sound head and blocks', async () => {
   const path = join(directory, 'spool');
   const damaged = Buffer.from(container);

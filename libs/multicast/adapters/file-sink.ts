@@ -1,4 +1,4 @@
-import { writeSync } from 'node:fs';
+import { readSync, writeSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { type ByteRange, blockBytes, type SessionSink, type StopReason } from '../session.js';
 
@@ -42,27 +42,80 @@ function sinkOf(
   held: readonly ByteRange[],
   options: FileSinkOptions,
 ): SessionSink {
+  const gathered = new GatheredWrites(file.fd);
   return {
     held,
     verifyHead: options.verifyHead,
     verifyBlock: options.verifyBlock,
-    readAt: (offset, length) => readFully(file, offset, length),
-    // Copying a block into the page cache takes less time than handing it to another thread.
-    writeAt(offset, bytes) {
-      for (let written = 0; written < bytes.length; ) {
-        const rest = bytes.length - written;
-        written += writeSync(file.fd, bytes, written, rest, offset + written);
-      }
+    // Copying to and from the page cache takes less time than handing it to another thread.
+    readAt(offset, length) {
+      gathered.flush();
+      return readNow(file.fd, offset, length);
     },
+    writeAt: (offset, bytes) => gathered.add(offset, bytes),
     async done() {
-      await file.close();
+      await gathered.close(file);
       await options.done();
     },
     async stopped(reason) {
-      await file.close();
+      // What a full disk refuses is missing in the file, and asked for when it is opened again.
+      await gathered.close(file).catch(() => undefined);
       await options.stopped(reason);
     },
   };
+}
+
+const gatheredBytes = 512 * 1024;
+const pageBytes = 4096;
+
+/**
+ * Blocks that follow each other are written together, in whole pages: blocks do not begin where
+ * pages do, and half the processor time of writing them by themselves goes into the pages between.
+ */
+class GatheredWrites {
+  private readonly memory = Buffer.allocUnsafeSlow(gatheredBytes);
+  private offset = 0;
+  private length = 0;
+
+  constructor(private readonly fd: number) {}
+
+  add(offset: number, bytes: Uint8Array): void {
+    if (offset !== this.offset + this.length) this.flush();
+    if (this.length === 0) this.offset = offset;
+    for (let taken = 0; taken < bytes.length; ) {
+      const part = bytes.subarray(taken, taken + gatheredBytes - this.length);
+      this.memory.set(part, this.length);
+      this.length += part.length;
+      taken += part.length;
+      if (this.length === gatheredBytes) this.write(this.wholePages());
+    }
+  }
+
+  flush(): void {
+    this.write(this.length);
+  }
+
+  async close(file: FileHandle): Promise<void> {
+    try {
+      this.flush();
+    } finally {
+      await file.close();
+    }
+  }
+
+  private wholePages(): number {
+    return this.length - ((this.offset + this.length) % pageBytes);
+  }
+
+  private write(count: number): void {
+    for (let written = 0; written < count; ) {
+      const at = this.offset + written;
+      written += writeSync(this.fd, this.memory, written, count - written, at);
+    }
+    this.memory.copyWithin(0, count, this.length);
+    this.offset += count;
+    this.length -= count;
+  }
 }
 
 /** Head and blocks of an earlier session that are sound, as few ranges as possible. */
@@ -88,8 +141,21 @@ async function readFully(file: FileHandle, offset: number, length: number): Prom
   const bytes = Buffer.allocUnsafeSlow(length);
   for (let read = 0; read < length; ) {
     const { bytesRead } = await file.read(bytes, read, length - read, offset + read);
-    if (bytesRead === 0) throw new Error(`the spool file ends at ${offset + read}`);
-    read += bytesRead;
+    read += atLeastOne(bytesRead, offset + read);
   }
   return bytes;
+}
+
+function readNow(fd: number, offset: number, length: number): Uint8Array {
+  const bytes = Buffer.allocUnsafeSlow(length);
+  for (let read = 0; read < length; ) {
+    const bytesRead = readSync(fd, bytes, read, length - read, offset + read);
+    read += atLeastOne(bytesRead, offset + read);
+  }
+  return bytes;
+}
+
+function atLeastOne(bytesRead: number, at: number): number {
+  if (bytesRead === 0) throw new Error(`the spool file ends at ${at}`);
+  return bytesRead;
 }

@@ -1,11 +1,11 @@
 import type { Cancel } from '#libs/clock/clock.js';
 import type { SessionAnnouncement } from '#libs/contracts/index.js';
+import { BatchMender } from '../batch-mender.js';
 import type { ContentCipher } from '../content-cipher.js';
 import type { UdpAddress } from '../control-port.js';
 import type { DataFrames } from '../data-frame.js';
 import type { DataChannel } from '../data-port.js';
-import { framesOfBatch, type Geometry, geometryOf, rangeOfRun } from '../geometry.js';
-import { ParityCodec } from '../kernels/parity.js';
+import { type Geometry, geometryOf } from '../geometry.js';
 import { missingFramesMessage, type NeedReport, nothingNeeded } from '../missing-frames.js';
 import { receiverWakeAtMs, stepReceiver } from '../receiver.js';
 import {
@@ -17,7 +17,6 @@ import {
 import type { SessionSink } from '../session.js';
 import { backlogLookMs, responseSpreadMs } from '../timing.js';
 import { UnitBuffer } from '../unit-buffer.js';
-import { isSoundUnit } from '../units.js';
 import type { SessionReceiverOptions } from './session-receiver-options.js';
 
 /** Frames that are kept while the sink opens. */
@@ -28,6 +27,7 @@ interface Open {
   state: ReceiverState;
   readonly sink: SessionSink;
   readonly buffer: UnitBuffer;
+  readonly mender: BatchMender;
 }
 
 /** One session of a member: runs the receiver's machine and does what it asks for. */
@@ -43,7 +43,6 @@ export class ReceivingSession {
   private lookedMs = 0;
   private isListening = false;
   private saying: Cancel = () => undefined;
-  private codec?: ParityCodec;
   private open?: Open;
   private hasFailed = false;
   private lacksKey = false;
@@ -118,7 +117,7 @@ export class ReceivingSession {
       const [state, effects] = initialReceiver(config, sink.held, clock.nowMs());
       const { unitBufferBytes } = this.options;
       const buffer = new UnitBuffer(this.geometry, sink, this.cipher, unitBufferBytes);
-      this.open = { state, sink, buffer };
+      this.open = { state, sink, buffer, mender: new BatchMender(buffer) };
       for (const effect of effects) this.perform(effect);
     } catch {
       this.hasFailed = true;
@@ -147,6 +146,7 @@ export class ReceivingSession {
   heard(frames: DataFrames): void {
     if (frames.session !== this.session) return;
     if (this.open?.buffer.hasRoom) this.take(frames);
+    if (this.open) this.guarded(this.open.mender.prepare(this.open.state));
     this.lookAtBacklog();
     if (this.open || this.earlyBytes >= maxEarlyBytes) return;
     this.earlyBytes += frames.content.length;
@@ -227,24 +227,8 @@ export class ReceivingSession {
     }
   }
 
-  private async mend({ state: { geometry, units, repair }, buffer }: Open, batch: number) {
-    const run = framesOfBatch(geometry, batch);
-    const isSound = (unit: number) => isSoundUnit(units, unit);
-    const present = () =>
-      new Set(
-        Array.from({ length: run.count }, (_, frame) => frame).filter((frame) =>
-          units.frames.has(run.first + frame),
-        ),
-      );
-    this.codec ??= new ParityCodec(geometry.batchFrames, geometry.frameBytes);
-    const { codec } = this;
-    const range = rangeOfRun(geometry, run);
-    const mended = await buffer.read(range, isSound, present, (bytes, there) => {
-      const shape = { frameCount: run.count, frameBytes: geometry.frameBytes, bytes };
-      const parity = [...(repair.stash.get(batch)?.values() ?? [])];
-      return codec.decode(shape, (frame) => there.has(frame), parity);
-    });
-    const frames = new Map([...(mended ?? [])].map(([frame, part]) => [run.first + frame, part]));
+  private async mend({ state, mender }: Open, batch: number): Promise<void> {
+    const frames = await mender.mend(state, batch);
     this.step({ type: 'mended', batch, frames });
   }
 
@@ -257,7 +241,7 @@ export class ReceivingSession {
   }
 
   /** A sink that fails ends the session here; the leader is asked for unicast. */
-  private guarded(work: Promise<void> | undefined): void {
+  private guarded(work: Promise<unknown> | undefined): void {
     work?.catch(() => this.step({ type: 'stop', reason: 'failed' }));
   }
 

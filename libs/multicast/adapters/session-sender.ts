@@ -13,10 +13,10 @@ import type { FrameRun } from '../frame-set.js';
 import { framesOfBatch, type Geometry, geometryOf, rangeOfRun } from '../geometry.js';
 import { ParityCodec } from '../kernels/parity.js';
 import { neededIn } from '../missing-frames.js';
+import { newPace } from '../pace.js';
 import type { PassItem } from '../pass-plan.js';
 import { shortHash } from '../sealed-frame.js';
 import { stepSender } from '../sender.js';
-import { newPace } from '../sender-pace.js';
 import {
   initialSender,
   type SenderEffect,

@@ -67,6 +67,16 @@ describe('repair frames', () => {
       const original = bytes.subarray(frame * frameBytes, (frame + 1) * frameBytes);
       expect(original.equals(part.subarray(0, original.length))).toBe(true);
     }
+    const first = codec.encode(batch, 0, losses + 2);
+    const early = first.map((part, index) => ({ index, content: part }));
+    const sums = codec.sums({ ...batch, bytes: damaged }, isThere, losses + 2);
+    codec.encode({ ...batch, bytes: bytesOf(bytes.length) }, 0, 1);
+    const finished = codec.finish(
+      [...lost].sort((a, b) => a - b),
+      early,
+      sums,
+    );
+    expect([...(finished ?? [])]).toEqual([...(mended ?? [])]);
     if (losses > 1) {
       const few = parity.slice(0, losses - 1);
       expect(codec.decode({ ...batch, bytes: damaged }, isThere, few)).toBeUndefined();

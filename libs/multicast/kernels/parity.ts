@@ -86,6 +86,40 @@ export class ParityCodec {
     return this.solved(galois, missing, rows.inverted);
   }
 
+  /** What the frames that are there add to repair frames 0 to `count - 1`. */
+  sums(batch: Batch, isThere: (frame: number) => boolean, count: number): Uint8Array[] {
+    const galois = this.loaded(batch, isThere);
+    const out = this.addressOf(this.batchFrames);
+    return Array.from({ length: count }, (_, index) => {
+      galois.memory.fill(0, out, out + this.strideBytes);
+      for (let frame = 0; frame < batch.frameCount; frame++) {
+        if (!isThere(frame)) continue;
+        const factor = factorOf(index, frame);
+        galois.addProduct(out, this.addressOf(frame), this.strideBytes, factor);
+      }
+      return Uint8Array.from(galois.memory.subarray(out, out + this.frameBytes));
+    });
+  }
+
+  /** Like `decode`, by the sums of what is there; every repair frame has one. */
+  finish(
+    missing: readonly number[],
+    parity: readonly ParityFrame[],
+    sums: readonly Uint8Array[],
+  ): Map<number, Uint8Array> | undefined {
+    const rows = independentRows(missing, parity);
+    if (!rows) return undefined;
+    const galois = this.kernel();
+    const sum = this.addressOf(this.batchFrames);
+    for (const [at, { content, index }] of rows.used.entries()) {
+      const target = this.addressOf(missing[at] ?? 0);
+      galois.memory.set(content.subarray(0, this.frameBytes), target);
+      galois.memory.set(sums[index] ?? new Uint8Array(this.frameBytes), sum);
+      galois.addProduct(target, sum, this.strideBytes, 1);
+    }
+    return this.solved(galois, missing, rows.inverted);
+  }
+
   private solved(
     galois: Galois,
     missing: readonly number[],
@@ -105,14 +139,21 @@ export class ParityCodec {
   }
 
   private loaded(batch: Batch, isThere: (frame: number) => boolean): Galois {
-    this.galois ??= galoisKernel((this.batchFrames + 1) * this.strideBytes);
-    const { memory } = this.galois;
-    memory.fill(0, this.base, this.addressOf(batch.frameCount));
+    const galois = this.kernel();
+    const { memory } = galois;
     for (let frame = 0; frame < batch.frameCount; frame++) {
       if (!isThere(frame)) continue;
       const from = frame * batch.frameBytes;
-      memory.set(batch.bytes.subarray(from, from + batch.frameBytes), this.addressOf(frame));
+      const bytes = batch.bytes.subarray(from, from + batch.frameBytes);
+      const at = this.addressOf(frame);
+      memory.set(bytes, at);
+      if (bytes.length < this.strideBytes) memory.fill(0, at + bytes.length, at + this.strideBytes);
     }
+    return galois;
+  }
+
+  private kernel(): Galois {
+    this.galois ??= galoisKernel((this.batchFrames + 1) * this.strideBytes);
     return this.galois;
   }
 
