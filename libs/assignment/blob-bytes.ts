@@ -2,19 +2,17 @@ import { open } from 'node:fs/promises';
 import type { ContentStore } from '#libs/content-store/content-store.js';
 import type { FileEntry } from '#libs/content-store/manifest.js';
 import type { RandomAccess } from '#libs/delta/segments.js';
+import type { TakeMemory } from '#libs/native/work-memory.js';
 import { readExactly } from './file-bytes.js';
 
-/** All bytes of a file. @throws BlobNotFound */
-export async function contentOf(store: ContentStore, file: FileEntry): Promise<Uint8Array> {
-  const bytes = new Uint8Array(Buffer.allocUnsafeSlow(file.sizeBytes).buffer);
-  let filled = 0;
-  for await (const chunk of store.read(file.digest)) {
-    if (chunk.length === bytes.length) return chunk;
-    if (filled + chunk.length > bytes.length) throw wrongSize(file);
-    bytes.set(chunk, filled);
-    filled += chunk.length;
-  }
-  if (filled !== bytes.length) throw wrongSize(file);
+/** All bytes of a file. @throws BlobNotFound, RangeOutsideBlob for a blob of another length */
+export async function contentOf(
+  store: ContentStore,
+  { digest, sizeBytes }: FileEntry,
+  take: TakeMemory,
+): Promise<Uint8Array> {
+  const bytes = take(sizeBytes);
+  await store.readInto(digest, bytes);
   return bytes;
 }
 
@@ -26,7 +24,7 @@ export async function openBlob(
   const handle = await open(await store.localPath(file.digest));
   return {
     sizeBytes: file.sizeBytes,
-    read: (offset, length) => readExactly(handle, offset, length),
+    read: (offset, length, take) => readExactly(handle, offset, length, take),
     close: () => handle.close(),
   };
 }
@@ -37,8 +35,4 @@ export function inMemory(bytes: Uint8Array): RandomAccess {
     sizeBytes: bytes.length,
     read: async (offset, length) => bytes.subarray(offset, offset + length),
   };
-}
-
-function wrongSize(file: FileEntry): Error {
-  return new Error(`the blob ${file.digest} has not the ${file.sizeBytes} bytes of ${file.path}`);
 }

@@ -1,31 +1,14 @@
-import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { toBinary } from '@bufbuild/protobuf';
-import { type Command, CommandSchema, Compression } from '#libs/contracts/index.js';
-import { canCompressHere, compressStream } from '#libs/native/zstd.js';
+import { type Command, Compression } from '#libs/contracts/index.js';
 import { contentOfBlock, sealBlock, sealedLength } from './block-cipher.js';
+import { bufferOf, type CommandBuffer, commandBuffers, tooLarge } from './command-buffer.js';
 import { blockBytes, limits } from './container.js';
-import { AssignmentRefused } from './errors.js';
+import type { DeltaLevel } from './encoding-policy.js';
 import { leafHash } from './merkle.js';
-import { frameMessage } from './message-stream.js';
-
-/** Less is not worth a frame. */
-const worthCompressingBytes = 2048;
-/** zstd's; commands up to a megabyte are packed as tightly as can be, which takes half a second. */
-const commandsLevel = 9;
-const fewCommandsBytes = 1024 ** 2;
-const fewCommandsLevel = 19;
 
 /** A body that was measured: containers that differ in their headers only are quick to write. */
-export interface Body {
-  /** The command buffer, as it is stored, in pieces. */
-  readonly commands: readonly Uint8Array[];
-  readonly commandsBytes: number;
-  readonly commandsCompression: Compression;
-  /** SHA-256 of the command buffer, as it is stored. */
-  readonly commandsDigest: Uint8Array;
-  readonly commandCount: number;
+export interface Body extends CommandBuffer {
   readonly dataPath?: string;
   readonly dataBytes: number;
   /** The share of a job in parts that this body is. */
@@ -52,6 +35,8 @@ export interface MeasureOptions {
   readonly dataKey?: Uint8Array;
   /** The largest body of one container; what is more becomes further parts. */
   readonly maxBodyBytes?: number;
+  /** How hard to work for fewer bytes of commands; `default` unless told. */
+  readonly level?: DeltaLevel;
 }
 
 /** A body that is not shared out. @throws AssignmentRefused `too-large` */
@@ -74,11 +59,11 @@ export async function measureBody(
 export async function measureJob(
   commands: Iterable<Command>,
   dataPath?: string,
-  { dataKey, maxBodyBytes = limits.bodyBytes }: MeasureOptions = {},
+  { dataKey, maxBodyBytes = limits.bodyBytes, level = 'default' }: MeasureOptions = {},
 ): Promise<readonly Body[]> {
   const jobDataBytes = dataPath === undefined ? 0 : (await stat(dataPath)).size;
   const room = dataKey ? largestSealed(maxBodyBytes) : maxBodyBytes;
-  const buffers = await Promise.all(buffersOf(commands, room).map(stored));
+  const buffers = await commandBuffers(commands, room, level);
   const jobCommandCount = buffers.reduce((sum, { commandCount }) => sum + commandCount, 0);
   const source = {
     ...(dataPath === undefined ? {} : { dataPath }),
@@ -198,68 +183,6 @@ async function* blocksOf(
   if (filled > 0) yield block.subarray(0, filled);
 }
 
-type CommandBuffer = Pick<
-  Body,
-  'commands' | 'commandsBytes' | 'commandsCompression' | 'commandsDigest' | 'commandCount'
->;
-
-/** Cuts the commands, in order, into buffers that fit; there is at least one. */
-function buffersOf(commands: Iterable<Command>, room: number): Uint8Array[][] {
-  const maxBytes = Math.min(limits.commandsBytes, room);
-  let frames: Uint8Array[] = [];
-  let bytes = 0;
-  const buffers = [frames];
-  for (const command of commands) {
-    const frame = frameMessage(toBinary(CommandSchema, command));
-    if (frame.length > maxBytes) throw tooLarge('one command', frame.length);
-    if (bytes + frame.length > maxBytes) {
-      frames = [];
-      bytes = 0;
-      buffers.push(frames);
-    }
-    frames.push(frame);
-    bytes += frame.length;
-  }
-  return buffers;
-}
-
-/** The commands of thousands of files are mostly paths, which compress well. */
-async function stored(frames: readonly Uint8Array[]): Promise<CommandBuffer> {
-  const commandCount = frames.length;
-  const plainBytes = lengthOf(frames);
-  if (plainBytes >= worthCompressingBytes && canCompressHere()) {
-    const packed: Uint8Array[] = [];
-    const level = plainBytes <= fewCommandsBytes ? fewCommandsLevel : commandsLevel;
-    for await (const piece of compressStream(chunksOf(frames), level)) packed.push(piece);
-    if (lengthOf(packed) < plainBytes) return bufferOf(packed, commandCount, Compression.ZSTD);
-  }
-  return bufferOf(frames, commandCount, Compression.NONE);
-}
-
-function bufferOf(
-  commands: readonly Uint8Array[],
-  commandCount: number,
-  commandsCompression: Compression,
-): CommandBuffer {
-  const hash = createHash('sha256');
-  for (const piece of commands) hash.update(piece);
-  const commandsDigest = hash.digest();
-  const commandsBytes = lengthOf(commands);
-  return { commands, commandsBytes, commandsCompression, commandsDigest, commandCount };
-}
-
-/** Pieces worth a call each. */
-async function* chunksOf(frames: readonly Uint8Array[]): AsyncGenerator<Uint8Array, void> {
-  const framesAtOnce = 1024;
-  for (let at = 0; at < frames.length; at += framesAtOnce) {
-    yield Buffer.concat(frames.slice(at, at + framesAtOnce));
-  }
-}
-
-function lengthOf(pieces: readonly Uint8Array[]): number {
-  return pieces.reduce((sum, { length }) => sum + length, 0);
-}
-
 interface Share {
   readonly buffer: CommandBuffer;
   readonly dataOffset: number;
@@ -287,8 +210,4 @@ function largestSealed(maxBodyBytes: number): number {
   const rest = (maxBodyBytes % blockBytes) - (blockBytes - contentOfBlock(blockBytes));
   const plain = whole + Math.max(0, rest);
   return sealedLength(plain, blockBytes) <= maxBodyBytes ? plain : whole;
-}
-
-function tooLarge(what: string, bytes: number): AssignmentRefused {
-  return new AssignmentRefused('too-large', `${bytes} bytes of ${what} do not fit one assignment`);
 }

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { fromBinary } from '@bufbuild/protobuf';
-import { type AssignmentHeader, AssignmentHeaderSchema } from '#libs/contracts/index.js';
+import { type AssignmentHeader, AssignmentHeaderSchema } from '#libs/contracts/host.js';
 import type { TrustRoot } from '#libs/keys/key-provider.js';
 import { sealedLength } from './block-cipher.js';
 import { type Envelope, openEnvelope, parseEnvelope } from './envelope.js';

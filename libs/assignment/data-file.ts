@@ -1,6 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { create } from '@bufbuild/protobuf';
 import { type Compression, type DataSlice, DataSliceSchema } from '#libs/contracts/index.js';
+import { newMemory } from '#libs/native/work-memory.js';
 
 /** Content as it stands in the data file. */
 export interface StoredContent {
@@ -8,9 +9,14 @@ export interface StoredContent {
   readonly bytes: Uint8Array | AsyncIterable<Uint8Array>;
 }
 
+/** Less is collected before it is written: thousands of files have a few hundred bytes each. */
+const bufferBytes = 256 * 1024;
+
 /** A data file that is being written, slice after slice. */
 export class DataFile {
-  private written = 0;
+  private appended = 0;
+  private readonly buffer = newMemory(bufferBytes);
+  private buffered = 0;
 
   private constructor(private readonly file: FileHandle) {}
 
@@ -20,26 +26,42 @@ export class DataFile {
   }
 
   get sizeBytes(): number {
-    return this.written;
+    return this.appended;
   }
 
   async append({ compression, bytes }: StoredContent): Promise<DataSlice> {
-    const offset = this.written;
-    if (bytes instanceof Uint8Array) await this.write(bytes);
-    else for await (const chunk of bytes) await this.write(chunk);
-    const length = BigInt(this.written - offset);
+    const offset = this.appended;
+    if (bytes instanceof Uint8Array) await this.add(bytes);
+    else for await (const chunk of bytes) await this.add(chunk);
+    const length = BigInt(this.appended - offset);
     return create(DataSliceSchema, { offset: BigInt(offset), length, compression });
   }
 
-  close(): Promise<void> {
-    return this.file.close();
+  /** Everything is in the file after this. */
+  async close(): Promise<void> {
+    try {
+      await this.flush();
+    } finally {
+      await this.file.close();
+    }
   }
 
-  private async write(chunk: Uint8Array): Promise<void> {
-    for (let at = 0; at < chunk.length; ) {
-      const { bytesWritten } = await this.file.write(chunk, at);
-      at += bytesWritten;
-      this.written += bytesWritten;
+  private async add(chunk: Uint8Array): Promise<void> {
+    if (this.buffered + chunk.length > bufferBytes) await this.flush();
+    if (chunk.length > bufferBytes) await this.write(chunk);
+    else {
+      this.buffer.set(chunk, this.buffered);
+      this.buffered += chunk.length;
     }
+    this.appended += chunk.length;
+  }
+
+  private async flush(): Promise<void> {
+    await this.write(this.buffer.subarray(0, this.buffered));
+    this.buffered = 0;
+  }
+
+  private async write(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length; ) at += (await this.file.write(bytes, at)).bytesWritten;
   }
 }

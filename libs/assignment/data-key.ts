@@ -6,7 +6,7 @@ import {
   randomBytes,
 } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
-import { type AssignmentHeader, type Encryption, EncryptionSchema } from '#libs/contracts/index.js';
+import { type AssignmentHeader, type Encryption, EncryptionSchema } from '#libs/contracts/host.js';
 import { agreementPublicKey, ephemeralPair, publicKeyOf, sharedSecret } from '#libs/keys/x25519.js';
 import { dataKeyBytes } from './block-cipher.js';
 import { AssignmentRefused } from './errors.js';

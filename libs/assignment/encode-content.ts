@@ -1,12 +1,13 @@
 import type { ContentStore } from '#libs/content-store/content-store.js';
 import type { FileEntry } from '#libs/content-store/manifest.js';
 import { Compression } from '#libs/contracts/index.js';
+import type { TakeMemory, WorkMemory } from '#libs/native/work-memory.js';
 import { compress, compressStream } from '#libs/native/zstd.js';
 import { contentOf, openBlob } from './blob-bytes.js';
 import type { StoredContent } from './data-file.js';
 import { encodePatch, type SmallPatch } from './encode-patch.js';
 import { encodeSegments } from './encode-segments.js';
-import type { EncodedPatch } from './encoded-patch.js';
+import type { EncodedPatch, PatchMeans } from './encoded-patch.js';
 import { canCompress, type EncodingPolicy, levelsOf } from './encoding-policy.js';
 import { type SmallDifference, smallDifference } from './small-difference.js';
 
@@ -21,29 +22,48 @@ const clearlySmaller = 8;
 /** No other form of a patch is shorter: its frame's header and tables alone take this. */
 const tinyBytes = 40;
 
+/** What encoding needs besides files. */
+export interface Encoder {
+  readonly store: ContentStore;
+  readonly policy: EncodingPolicy;
+  readonly memory: WorkMemory;
+  /** zstd's level for what is sent whole. */
+  readonly wholeLevel: number;
+}
+
 /**
  * The smallest form of `wanted`: a patch of `base` (a file of the base), compressed, or as it is.
- * @param wholeLevel zstd's level for what is sent whole
  * @throws BlobNotFound when the store has not the wanted content
  */
 export async function encodeContent(
-  store: ContentStore,
-  policy: EncodingPolicy,
+  encoder: Encoder,
   wanted: FileEntry,
-  wholeLevel: number,
   base?: FileEntry,
 ): Promise<EncodedContent> {
+  const { store, policy, wholeLevel } = encoder;
   const level = canCompress(policy, wanted.path) ? wholeLevel : undefined;
   const isPatched = base && canPatch(base, wanted) && (await store.has(base.digest));
   const largest = Math.max(wanted.sizeBytes, isPatched ? base.sizeBytes : 0);
   if (largest > policy.largestInMemoryBytes) {
     return isPatched && policy.capabilities.zstdPrefix
-      ? segmented(store, policy, wanted, base)
+      ? segmented(encoder, wanted, base)
       : streamed(store.read(wanted.digest), level);
   }
-  const bytes = await contentOf(store, wanted);
-  const patch = isPatched
-    ? await smallestPatch(policy, await contentOf(store, base), bytes)
+  return encoder.memory.lend((take) =>
+    encodeInMemory(encoder, take, level, wanted, isPatched ? base : undefined),
+  );
+}
+
+async function encodeInMemory(
+  { store, policy, memory }: Encoder,
+  take: TakeMemory,
+  level: number | undefined,
+  wanted: FileEntry,
+  base: FileEntry | undefined,
+): Promise<EncodedContent> {
+  const bytes = await contentOf(store, wanted, take);
+  const patch = base
+    ? await smallestPatch({ policy, memory, take }, await contentOf(store, base, take), bytes)
     : undefined;
   if (patch && lengthOf(patch) * clearlySmaller <= bytes.length) return patch;
   const whole = await smallestWhole(bytes, level);
@@ -51,13 +71,13 @@ export async function encodeContent(
 }
 
 async function smallestPatch(
-  policy: EncodingPolicy,
+  means: PatchMeans,
   base: Uint8Array,
   wanted: Uint8Array,
 ): Promise<SmallPatch | SmallDifference | undefined> {
-  const difference = await smallDifference(policy, base, wanted);
+  const difference = await smallDifference(means, base, wanted);
   if (difference && difference.estimatedBytes <= tinyBytes) return difference;
-  const patch = await encodePatch(policy, base, wanted);
+  const patch = await encodePatch(means, base, wanted);
   if (!difference || !patch) return patch ?? difference;
   return lengthOf(difference) < lengthOf(patch) ? difference : patch;
 }
@@ -71,13 +91,12 @@ function canPatch(base: FileEntry, wanted: FileEntry): boolean {
 }
 
 async function segmented(
-  store: ContentStore,
-  policy: EncodingPolicy,
+  { store, policy, memory }: Encoder,
   wanted: FileEntry,
   base: FileEntry,
 ): Promise<EncodedPatch> {
   const blobs = [await openBlob(store, base), await openBlob(store, wanted)] as const;
-  const patch = encodeSegments(...blobs, levelsOf(policy).patch);
+  const patch = encodeSegments(...blobs, levelsOf(policy).patch, memory);
   async function* closing() {
     try {
       yield* patch.bytes as AsyncIterable<Uint8Array>;
@@ -95,9 +114,11 @@ function streamed(content: AsyncIterable<Uint8Array>, level: number | undefined)
 }
 
 async function smallestWhole(bytes: Uint8Array, level: number | undefined) {
-  const plain = { kind: 'whole', compression: Compression.NONE, bytes } as const;
-  if (level === undefined) return plain;
+  // Its own bytes: the memory it was read to is used again.
+  const plain = () =>
+    ({ kind: 'whole', compression: Compression.NONE, bytes: bytes.slice() }) as const;
+  if (level === undefined) return plain();
   const frame = await compress(bytes, level);
-  if (frame.length >= bytes.length) return plain;
+  if (frame.length >= bytes.length) return plain();
   return { kind: 'whole', compression: Compression.ZSTD, bytes: frame } as const;
 }

@@ -5,7 +5,7 @@ import { compressStream, compressWithPrefix } from '#libs/native/zstd.js';
 import { inMemory } from './blob-bytes.js';
 import type { StoredContent } from './data-file.js';
 import { encodeSegments } from './encode-segments.js';
-import type { EncodedPatch } from './encoded-patch.js';
+import type { EncodedPatch, PatchMeans } from './encoded-patch.js';
 import { type EncodingPolicy, hasCompressor, levelsOf } from './encoding-policy.js';
 import { asMessage } from './small-difference.js';
 
@@ -31,16 +31,17 @@ const sliceMs = 20;
  * make none.
  */
 export async function encodePatch(
-  policy: EncodingPolicy,
+  means: PatchMeans,
   base: Uint8Array,
   wanted: Uint8Array,
 ): Promise<SmallPatch | undefined> {
+  const { policy } = means;
   const difference = wantsDifference(policy, wanted)
-    ? await encodeDifference(policy, base, wanted)
+    ? await encodeDifference(means, base, wanted)
     : undefined;
   if (!policy.capabilities.zstdPrefix) return difference;
   if (difference && difference.bytes.length * goodShare <= wanted.length) return difference;
-  const patch = await encodePrefix(policy, base, wanted);
+  const patch = await encodePrefix(means, base, wanted);
   return difference && difference.bytes.length < patch.bytes.length ? difference : patch;
 }
 
@@ -53,11 +54,11 @@ function wantsDifference(policy: EncodingPolicy, wanted: Uint8Array): boolean {
 }
 
 async function encodeDifference(
-  policy: EncodingPolicy,
+  { policy, take }: PatchMeans,
   base: Uint8Array,
   wanted: Uint8Array,
 ): Promise<SmallPatch | undefined> {
-  const operations = await differenceOperations(base, wanted, timeSlice(sliceMs));
+  const operations = await differenceOperations(base, wanted, { pause: timeSlice(sliceMs), take });
   if (operations.length > mostOperations) return undefined;
   const pieces = asynchronous(differenceBytes(base, wanted, operations));
   return {
@@ -70,13 +71,13 @@ async function encodeDifference(
 }
 
 async function encodePrefix(
-  policy: EncodingPolicy,
+  { policy, memory }: PatchMeans,
   base: Uint8Array,
   wanted: Uint8Array,
 ): Promise<SmallPatch> {
   const level = levelsOf(policy).patch;
   if (base.length + wanted.length > largestPrefixBytes) {
-    const patch = encodeSegments(inMemory(base), inMemory(wanted), level);
+    const patch = encodeSegments(inMemory(base), inMemory(wanted), level, memory);
     return { ...patch, bytes: await joined(asynchronous(patch.bytes)) };
   }
   const far = level <= quickLevel ? quickLongDistanceBytes : longDistanceBytes;

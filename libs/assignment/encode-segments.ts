@@ -1,6 +1,7 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import { Compression, PatchEncoding, type PatchOperationSchema } from '#libs/contracts/index.js';
 import { planSegments, type RandomAccess, type Segment } from '#libs/delta/segments.js';
+import type { WorkMemory } from '#libs/native/work-memory.js';
 import { compressWithPrefix } from '#libs/native/zstd.js';
 import type { EncodedPatch } from './encoded-patch.js';
 import { orderedMap } from './ordered-map.js';
@@ -19,16 +20,18 @@ export function encodeSegments(
   base: RandomAccess,
   wanted: RandomAccess,
   patchLevel: number,
+  memory: WorkMemory,
 ): EncodedPatch {
   const isHuge = wanted.sizeBytes > hugeBytes;
   const level = isHuge ? Math.min(patchLevel, hugeLevel) : patchLevel;
   const operations: MessageInitShape<typeof PatchOperationSchema>[] = [];
-  const encode = async (segment: Segment) => {
-    const prefix = await base.read(segment.base.offset, segment.base.length);
-    const bytes = await wanted.read(segment.wanted.offset, segment.wanted.length);
-    const frame = await compressWithPrefix(bytes, prefix, { level, longDistance: true });
-    return { segment, frame };
-  };
+  const encode = (segment: Segment) =>
+    memory.lend(async (take) => {
+      const prefix = await base.read(segment.base.offset, segment.base.length, take);
+      const bytes = await wanted.read(segment.wanted.offset, segment.wanted.length, take);
+      const frame = await compressWithPrefix(bytes, prefix, { level, longDistance: true });
+      return { segment, frame };
+    });
   async function* frames() {
     const segments = planSegments(base, wanted, isHuge ? hugeSizes : sizes);
     for await (const { segment, frame } of orderedMap(segments, { atOnce }, encode)) {

@@ -1,4 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
+import { newMemory, type TakeMemory } from '#libs/native/work-memory.js';
 import { AssignmentRefused } from './errors.js';
 
 /** @throws AssignmentRefused `damaged` when the file ends before */
@@ -6,8 +7,9 @@ export async function readExactly(
   file: FileHandle,
   offset: number,
   length: number,
+  take: TakeMemory = newMemory,
 ): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length);
+  const bytes = take(length);
   for (let filled = 0; filled < length; ) {
     const { bytesRead } = await file.read(bytes, filled, length - filled, offset + filled);
     if (bytesRead === 0) throw new AssignmentRefused('damaged', 'the container ends too early');

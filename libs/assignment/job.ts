@@ -1,4 +1,4 @@
-import type { AssignmentHeader, Command } from '#libs/contracts/index.js';
+import type { AssignmentHeader, Command } from '#libs/contracts/host.js';
 import { concatenated, openBody, type Stretch, windowOf } from './body-source.js';
 import type { AssignmentHead } from './container.js';
 import { AssignmentRefused } from './errors.js';

@@ -2,10 +2,11 @@ import type { ContentStore } from '#libs/content-store/content-store.js';
 import type { FileEntry, TreeEntry } from '#libs/content-store/manifest.js';
 import type { Command, DataSlice } from '#libs/contracts/index.js';
 import type { TreeDifference } from '#libs/delta/tree-difference.js';
+import { type TakeMemory, WorkMemory } from '#libs/native/work-memory.js';
 import { contentOf } from './blob-bytes.js';
 import * as commands from './commands.js';
 import type { DataFile } from './data-file.js';
-import { encodeContent } from './encode-content.js';
+import { type Encoder, encodeContent } from './encode-content.js';
 import { canCompress, type EncodingPolicy, levelsOf } from './encoding-policy.js';
 import { orderedMap } from './ordered-map.js';
 import { similarBases } from './similar-bases.js';
@@ -14,18 +15,18 @@ import { SolidFrameWriter, type SolidPart } from './solid-frame-writer.js';
 /** Files encoded at a time: a few cores stay busy while results wait for a slow one. */
 const encodersAtOnce = 8;
 /** And so many bytes, of them and their bases: encoding takes several times that in memory. */
-const mostEncodedBytes = 12 * 1024 ** 2;
+const mostEncodedBytes = 24 * 1024 ** 2;
+/** Files that weigh more come first: none of them is waited for at the end. */
+const largeBytes = 12 * 1024 ** 2;
+/** Of memory that encoders use again. */
+const spareMemoryBytes = 32 * 1024 ** 2;
 /** Files up to this size share frames, and readers take them in one piece. */
 const solidFileBytes = 256 * 1024;
 /** More new content than this is compressed quickly. */
 const littleContentBytes = 24 * 1024 ** 2;
 
-interface Work {
-  readonly store: ContentStore;
-  readonly policy: EncodingPolicy;
+interface Work extends Encoder {
   readonly data: DataFile;
-  /** zstd's level for content that is sent whole. */
-  readonly wholeLevel: number;
   /** Where content that is sent whole stands, by digest: what is new twice is stored once. */
   readonly slices: Map<string, DataSlice>;
 }
@@ -44,32 +45,58 @@ export async function contentCommands(
   data: DataFile,
 ): Promise<Command[]> {
   const fresh = freshFiles(difference);
+  const memory = new WorkMemory(spareMemoryBytes);
+  const wholeLevel = wholeLevelFor(fresh, policy);
+  const work: Work = { store, policy, memory, wholeLevel, data, slices: new Map() };
   const patches = policy.patchesFiles ?? true;
-  const similar = patches ? await similarBases(difference, fresh, store, policy) : new Map();
-  const work: Work = {
-    store,
-    policy,
-    data,
-    wholeLevel: wholeLevelFor(fresh, policy),
-    slices: new Map(),
-  };
   const { changed } = difference;
-  const patched: NewContent[] = patches ? [...changed] : changed.map(({ wanted }) => ({ wanted }));
-  const whole: FileEntry[] = [];
-  for (const wanted of fresh) {
-    const base = similar.get(wanted);
-    if (base) patched.push({ wanted, base });
-    else whole.push(wanted);
+  const known: NewContent[] = patches ? [...changed] : changed.map(({ wanted }) => ({ wanted }));
+  const sorting = patches ? sortOut(difference, fresh, work) : without(fresh, policy);
+  // Files that changed are encoded while bases are looked for.
+  async function* inOrder() {
+    yield* largeFirst(known);
+    yield* largeFirst((await sorting).alone);
   }
-  const first = firstOfEach(whole);
-  const isSolid = (file: FileEntry) =>
-    file.sizeBytes > 0 && file.sizeBytes <= solidFileBytes && canCompress(policy, file.path);
-  const alone = first.filter((file) => !isSolid(file)).map((wanted) => ({ wanted }));
-  const result = await encodeEach([...patched, ...alone], work);
-  await storeSolid(first.filter(isSolid), work);
-  const made = new Set(first.filter((file) => !isSolid(file)));
-  for (const file of whole) if (!made.has(file)) result.push(putKnown(file, work));
+  const [result, { solid, again }] = await Promise.all([encodeEach(inOrder(), work), sorting]);
+  await storeSolid(solid, work);
+  for (const file of [...solid, ...again]) result.push(putKnown(file, work));
   return result;
+}
+
+/** Files that are new as a whole. */
+interface SortedOut {
+  /** Each on its own, some from a file of the base. */
+  readonly alone: readonly NewContent[];
+  /** Small ones, which share frames. */
+  readonly solid: readonly FileEntry[];
+  /** With content that another one of them has. */
+  readonly again: readonly FileEntry[];
+}
+
+async function sortOut(difference: TreeDifference, fresh: readonly FileEntry[], work: Work) {
+  return without(fresh, work.policy, await similarBases(difference, fresh, work));
+}
+
+function without(
+  fresh: readonly FileEntry[],
+  policy: EncodingPolicy,
+  bases: ReadonlyMap<FileEntry, FileEntry> = new Map(),
+): SortedOut {
+  const result = { alone: [] as NewContent[], solid: [] as FileEntry[], again: [] as FileEntry[] };
+  const digests = new Set<string>();
+  for (const wanted of fresh) {
+    const base = bases.get(wanted);
+    if (base) result.alone.push({ wanted, base });
+    else if (digests.has(wanted.digest)) result.again.push(wanted);
+    else if (isSolid(wanted, policy)) result.solid.push(wanted);
+    else result.alone.push({ wanted });
+    if (!base) digests.add(wanted.digest);
+  }
+  return result;
+}
+
+function isSolid({ path, sizeBytes }: FileEntry, policy: EncodingPolicy): boolean {
+  return sizeBytes > 0 && sizeBytes <= solidFileBytes && canCompress(policy, path);
 }
 
 function freshFiles({ added, typeChanged }: TreeDifference): FileEntry[] {
@@ -84,28 +111,27 @@ function wholeLevelFor(fresh: readonly FileEntry[], policy: EncodingPolicy): num
   return bytes > littleContentBytes ? muchContent : littleContent;
 }
 
-function firstOfEach(files: readonly FileEntry[]): FileEntry[] {
-  const digests = new Set<string>();
-  return files.filter(({ digest }) => !digests.has(digest) && digests.add(digest));
+const weightOf = ({ wanted, base }: NewContent) => wanted.sizeBytes + (base?.sizeBytes ?? 0);
+
+function largeFirst(files: readonly NewContent[]): NewContent[] {
+  const isLarge = (file: NewContent) => weightOf(file) > largeBytes;
+  return [...files.filter(isLarge), ...files.filter((file) => !isLarge(file))];
 }
 
-/** Large files first, one by one; small differences share frames. */
-async function encodeEach(files: readonly NewContent[], work: Work): Promise<Command[]> {
-  const { store, policy, wholeLevel, data, slices } = work;
-  const weightOf = ({ wanted, base }: NewContent) => wanted.sizeBytes + (base?.sizeBytes ?? 0);
-  const isLarge = (file: NewContent) => weightOf(file) > mostEncodedBytes;
+/** Small differences share frames. */
+async function encodeEach(files: AsyncIterable<NewContent>, work: Work): Promise<Command[]> {
+  const { policy, data, slices } = work;
   const limits = { atOnce: encodersAtOnce, mostWeight: mostEncodedBytes, weightOf };
   const result: Command[] = [];
   const encode = async (file: NewContent) => ({
     ...file,
-    content: await encodeContent(store, policy, file.wanted, wholeLevel, file.base),
+    content: await encodeContent(work, file.wanted, file.base),
   });
-  const inOrder = [...files.filter(isLarge), ...files.filter((file) => !isLarge(file))];
   const solid = new SolidFrameWriter<PatchOf>(data, levelsOf(policy).patch);
   const patch = ([{ base, wanted, form }, slice]: SolidPart<PatchOf>) => {
     result.push(commands.patchFile(base, wanted, form, slice));
   };
-  for await (const { wanted, base, content } of orderedMap(inOrder, limits, encode)) {
+  for await (const { wanted, base, content } of orderedMap(files, limits, encode)) {
     if (content.kind === 'difference' && base) {
       const { bytes, encoding, operations = [] } = content;
       const part = { base, wanted, form: { encoding, operations } };
@@ -130,12 +156,14 @@ interface PatchOf {
 
 /** Stores small files in solid frames. */
 async function storeSolid(files: readonly FileEntry[], work: Work): Promise<void> {
-  const { store, data, wholeLevel, slices } = work;
+  const { store, memory, data, wholeLevel, slices } = work;
   const solid = new SolidFrameWriter<string>(data, wholeLevel);
   const known = ([digest, slice]: SolidPart<string>) => slices.set(digest, slice);
   for (const file of files) {
     if (slices.has(file.digest)) continue;
-    (await solid.add(file.digest, await contentOf(store, file))).forEach(known);
+    const add = async (take: TakeMemory) =>
+      solid.add(file.digest, await contentOf(store, file, take));
+    (await memory.lend(add)).forEach(known);
   }
   (await solid.finish()).forEach(known);
 }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { fromBinary } from '@bufbuild/protobuf';
-import { type Command, CommandSchema, Compression, type DataSlice } from '#libs/contracts/index.js';
+import { type Command, CommandSchema, Compression, type DataSlice } from '#libs/contracts/host.js';
 import type { TrustRoot } from '#libs/keys/key-provider.js';
 import { decompress, decompressStream } from '#libs/native/zstd.js';
 import { CorruptFrame, OutputTooLarge } from '#libs/native/zstd-codec.js';
@@ -12,7 +13,6 @@ import {
   limits,
   openHead,
   parsePreamble,
-  preambleBytes,
   verifyBlock,
 } from './container.js';
 import { AssignmentRefused } from './errors.js';
@@ -34,19 +34,41 @@ export interface AssignmentData {
   close(): Promise<void>;
 }
 
+/** Enough for the head of a small assignment. */
+const firstReadBytes = 16_384;
+
 /**
  * Opens a whole container file: its length and its head. The body is not read; see `verifyBody`.
+ * Synchronous calls, a few microseconds each: the file has just been written, or is read by a
+ * thread that has nothing else to do.
  * @throws AssignmentRefused as `openHead`, `damaged` for a file that is too short or too long
  */
 export async function openContainer(path: string, trust: TrustRoot): Promise<AssignmentHead> {
-  return withFile(path, async (file) => {
-    const layout = parsePreamble(await readExactly(file, 0, preambleBytes));
-    const { size } = await file.stat();
+  const fd = openSync(path, 'r');
+  try {
+    const { size } = fstatSync(fd);
+    const start = readStart(fd, Math.min(size, firstReadBytes));
+    const layout = parsePreamble(start);
     if (size !== layout.containerBytes) {
       throw damaged(`the container has ${size} bytes, not ${layout.containerBytes}`);
     }
-    return openHead(await readExactly(file, 0, layout.headBytes), trust);
-  });
+    const { headBytes } = layout;
+    const head =
+      headBytes <= start.length ? start.subarray(0, headBytes) : readStart(fd, headBytes);
+    return openHead(head, trust);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function readStart(fd: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  for (let filled = 0; filled < length; ) {
+    const count = readSync(fd, bytes, filled, length - filled, filled);
+    if (count === 0) throw damaged('the container ends too early');
+    filled += count;
+  }
+  return bytes;
 }
 
 /**

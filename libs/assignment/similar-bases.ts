@@ -1,10 +1,11 @@
-import { timeSlice } from '#libs/content-store/adapters/time-slice.js';
 import type { ContentStore } from '#libs/content-store/content-store.js';
 import type { FileEntry } from '#libs/content-store/manifest.js';
-import { SimilarFiles, sketchOf, smallestSketchedBytes } from '#libs/delta/sketch.js';
+import { SimilarFiles, smallestSketchedBytes } from '#libs/delta/sketch.js';
 import type { TreeDifference } from '#libs/delta/tree-difference.js';
-import { contentOf } from './blob-bytes.js';
-import { type EncodingPolicy, isCompressedFormat } from './encoding-policy.js';
+import type { Encoder } from './encode-content.js';
+import { isCompressedFormat } from './encoding-policy.js';
+import { orderedMap } from './ordered-map.js';
+import { Sketches } from './sketches.js';
 
 /**
  * Files of the base are read for this until there were so many bytes: some, and a few for each of
@@ -12,8 +13,8 @@ import { type EncodingPolicy, isCompressedFormat } from './encoding-policy.js';
  */
 const someCandidateBytes = 8 * 1024 ** 2;
 const candidateShare = 2;
-const mostCandidateBytes = 256 * 1024 ** 2;
-const sliceMs = 20;
+/** Asked of the thread that reads them. */
+const limits = { atOnce: 16 };
 
 /**
  * For new files: the file of the base that each is most like, where there is one. Looks among what
@@ -22,40 +23,61 @@ const sliceMs = 20;
 export async function similarBases(
   difference: TreeDifference,
   fresh: readonly FileEntry[],
-  store: ContentStore,
-  policy: EncodingPolicy,
+  { store, policy, memory }: Encoder,
 ): Promise<Map<FileEntry, FileEntry>> {
-  const found = new Map<FileEntry, FileEntry>();
   const isWorth = (file: FileEntry) =>
-    file.sizeBytes >= smallestSketchedBytes &&
-    file.sizeBytes <= policy.largestInMemoryBytes &&
-    !isCompressedFormat(policy, file.path);
+    file.sizeBytes >= smallestSketchedBytes && !isCompressedFormat(policy, file.path);
   const wanted = fresh.filter(isWorth);
-  if (wanted.length === 0) return found;
-  const pause = timeSlice(sliceMs);
-  const similar = new SimilarFiles<FileEntry>();
-  let bytesLeft = candidateBytesFor(wanted);
-  const sketched = new Set<string>();
-  for (const file of candidates(difference).filter(isWorth)) {
-    if (sketched.has(file.digest) || file.sizeBytes > bytesLeft) continue;
-    if (!(await store.has(file.digest))) continue;
-    sketched.add(file.digest);
-    bytesLeft -= file.sizeBytes;
-    similar.add(file, sketchOf(await contentOf(store, file)));
-    await pause();
+  if (wanted.length === 0) return new Map();
+  const known = await chosen(candidates(difference).filter(isWorth), wanted, store);
+  if (known.length === 0) return new Map();
+  const sketches = new Sketches(store, memory, bytesOf(known) + bytesOf(wanted));
+  try {
+    return await matches(known, wanted, sketches);
+  } finally {
+    await sketches.close();
   }
-  if (sketched.size === 0) return found;
-  for (const file of wanted) {
-    const base = similar.mostSimilar(sketchOf(await contentOf(store, file)));
+}
+
+async function matches(
+  known: readonly FileEntry[],
+  wanted: readonly FileEntry[],
+  sketches: Sketches,
+): Promise<Map<FileEntry, FileEntry>> {
+  const sketched = async (file: FileEntry) => ({ file, sketch: await sketches.of(file) });
+  const similar = new SimilarFiles<FileEntry>();
+  for await (const { file, sketch } of orderedMap(known, limits, sketched)) {
+    similar.add(file, sketch);
+  }
+  const found = new Map<FileEntry, FileEntry>();
+  for await (const { file, sketch } of orderedMap(wanted, limits, sketched)) {
+    const base = similar.mostSimilar(sketch);
     if (base) found.set(file, base);
-    await pause();
   }
   return found;
 }
 
-function candidateBytesFor(wanted: readonly FileEntry[]): number {
-  const wantedBytes = wanted.reduce((sum, file) => sum + file.sizeBytes, 0);
-  return Math.min(mostCandidateBytes, someCandidateBytes + candidateShare * wantedBytes);
+/** As many of the candidates as may be read, each content once. */
+async function chosen(
+  candidates: readonly FileEntry[],
+  wanted: readonly FileEntry[],
+  store: ContentStore,
+): Promise<FileEntry[]> {
+  const result: FileEntry[] = [];
+  const digests = new Set<string>();
+  let bytesLeft = someCandidateBytes + candidateShare * bytesOf(wanted);
+  for (const file of candidates) {
+    if (digests.has(file.digest) || file.sizeBytes > bytesLeft) continue;
+    if (!(await store.has(file.digest))) continue;
+    digests.add(file.digest);
+    bytesLeft -= file.sizeBytes;
+    result.push(file);
+  }
+  return result;
+}
+
+function bytesOf(files: readonly FileEntry[]): number {
+  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
 function candidates({ deleted, renamed, changed }: TreeDifference): FileEntry[] {

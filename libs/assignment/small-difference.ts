@@ -4,10 +4,11 @@ import { PatchEncoding, type PatchOperationSchema } from '#libs/contracts/index.
 import {
   cheapDifference,
   type DifferenceOperation,
-  differenceBytes,
+  writeDifference,
 } from '#libs/delta/byte-difference.js';
 import type { PatchForm } from './commands.js';
-import { type EncodingPolicy, hasCompressor, levelsOf } from './encoding-policy.js';
+import type { PatchMeans } from './encoded-patch.js';
+import { hasCompressor, levelsOf } from './encoding-policy.js';
 
 /** Larger files, or bases, have patches of their own. */
 export const smallDifferenceBytes = 256 * 1024;
@@ -35,22 +36,24 @@ export interface SmallDifference extends PatchForm {
 
 /** Undefined where this host cannot compress, and for files that are not small or not alike. */
 export async function smallDifference(
-  policy: EncodingPolicy,
+  { policy, take }: PatchMeans,
   base: Uint8Array,
   wanted: Uint8Array,
 ): Promise<SmallDifference | undefined> {
   if (!hasCompressor(policy) || !levelsOf(policy).sharesDifferences) return undefined;
   if (Math.max(base.length, wanted.length) > smallDifferenceBytes) return undefined;
   const mostSearches = fewSearches + wanted.length / searchShare;
-  const operations = await cheapDifference(base, wanted, timeSlice(sliceMs), mostSearches);
+  const means = { pause: timeSlice(sliceMs), take };
+  const operations = await cheapDifference(base, wanted, means, mostSearches);
   if (!operations) return undefined;
-  const bytes = Buffer.concat([...differenceBytes(base, wanted, operations)]);
+  const bytes = new Uint8Array(wanted.length);
+  const changes = writeDifference(base, wanted, operations, bytes);
   return {
     kind: 'difference',
     encoding: PatchEncoding.DIFFERENCE,
     operations: operations.map(asMessage),
     bytes,
-    estimatedBytes: estimate(bytes, operations),
+    estimatedBytes: estimate(changes, operations),
   };
 }
 
@@ -66,17 +69,8 @@ export function asMessage({
   };
 }
 
-function estimate(bytes: Uint8Array, operations: readonly DifferenceOperation[]): number {
-  let literals = 0;
-  let changes = 0;
-  let at = 0;
-  for (const { copyLength, literalLength } of operations) {
-    for (const end = at + copyLength; at < end; at++) {
-      if (bytes[at] !== 0 && (at === 0 || bytes[at - 1] === 0)) changes++;
-    }
-    literals += literalLength;
-    at += literalLength;
-  }
+function estimate(changes: number, operations: readonly DifferenceOperation[]): number {
+  const literals = operations.reduce((sum, { literalLength }) => sum + literalLength, 0);
   const places = operations.length * operationBytes + changes * changeBytes;
   return Math.ceil(places + literals * literalShare);
 }

@@ -1,5 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { Compression, type DataSlice, DataSliceSchema } from '#libs/contracts/index.js';
+import { newMemory } from '#libs/native/work-memory.js';
 import { compress } from '#libs/native/zstd.js';
 import type { DataFile } from './data-file.js';
 
@@ -11,14 +12,19 @@ export type SolidPart<T> = readonly [part: T, slice: DataSlice];
 
 interface Part<T> {
   readonly part: T;
-  readonly bytes: Uint8Array;
+  readonly bytes: number;
+}
+
+/** A frame that is being filled. */
+interface Frame<T> {
+  readonly parts: Part<T>[];
+  readonly memory: Uint8Array;
+  filledBytes: number;
 }
 
 /** A frame that is full: it is compressed while the next one is filled. */
-interface ClosedFrame<T> {
-  readonly parts: readonly Part<T>[];
-  readonly plainBytes: number;
-  readonly bytes: Promise<Uint8Array>;
+interface ClosedFrame<T> extends Frame<T> {
+  readonly stored: Promise<Uint8Array>;
 }
 
 /**
@@ -26,9 +32,9 @@ interface ClosedFrame<T> {
  * has its slice when a later call returns it.
  */
 export class SolidFrameWriter<T> {
-  private parts: Part<T>[] = [];
-  private filledBytes = 0;
+  private open: Frame<T> | undefined;
   private closed: ClosedFrame<T> | undefined;
+  private readonly spare: Uint8Array[] = [];
 
   /** @param level zstd's */
   constructor(
@@ -36,12 +42,17 @@ export class SolidFrameWriter<T> {
     private readonly level: number,
   ) {}
 
-  /** @returns the parts of a frame that was written */
+  /**
+   * @param bytes copied
+   * @returns the parts of a frame that was written
+   */
   async add(part: T, bytes: Uint8Array): Promise<SolidPart<T>[]> {
-    const isFull = this.filledBytes + bytes.length > frameBytes;
+    const isFull = this.open && this.open.filledBytes + bytes.length > frameBytes;
     const written = isFull ? await this.next() : [];
-    this.parts.push({ part, bytes });
-    this.filledBytes += bytes.length;
+    this.open ??= this.newFrame();
+    this.open.memory.set(bytes, this.open.filledBytes);
+    this.open.filledBytes += bytes.length;
+    this.open.parts.push({ part, bytes: bytes.length });
     return written;
   }
 
@@ -50,31 +61,34 @@ export class SolidFrameWriter<T> {
     return [...(await this.next()), ...(await this.next())];
   }
 
+  private newFrame(): Frame<T> {
+    return { parts: [], memory: this.spare.pop() ?? newMemory(frameBytes), filledBytes: 0 };
+  }
+
   /** Closes the frame at hand and writes the one before it. */
   private async next(): Promise<SolidPart<T>[]> {
-    const { closed, parts } = this;
-    this.closed = parts.length > 0 ? this.close(parts) : undefined;
-    this.parts = [];
-    this.filledBytes = 0;
+    const { closed, open } = this;
+    this.closed = open && this.close(open);
+    this.open = undefined;
     return closed ? await this.write(closed) : [];
   }
 
-  private close(parts: readonly Part<T>[]): ClosedFrame<T> {
-    const plain = Buffer.concat(parts.map(({ bytes }) => bytes));
-    const bytes = compress(plain, this.level);
+  private close(frame: Frame<T>): ClosedFrame<T> {
+    const stored = compress(frame.memory.subarray(0, frame.filledBytes), this.level);
     // It may fail before anybody waits for it.
-    bytes.catch(() => undefined);
-    return { parts, plainBytes: plain.length, bytes };
+    stored.catch(() => undefined);
+    return { ...frame, stored };
   }
 
-  private async write({ parts, plainBytes, bytes }: ClosedFrame<T>): Promise<SolidPart<T>[]> {
-    const stored = { compression: Compression.ZSTD, bytes: await bytes };
-    const frame = await this.data.append(stored);
+  private async write(frame: ClosedFrame<T>): Promise<SolidPart<T>[]> {
+    const bytes = await frame.stored;
+    this.spare.push(frame.memory);
+    const slice = await this.data.append({ compression: Compression.ZSTD, bytes });
     let at = 0;
-    return parts.map(({ part, bytes }) => {
-      const place = { contentOffset: BigInt(at), contentBytes: BigInt(plainBytes) };
-      at += bytes.length;
-      return [part, create(DataSliceSchema, { ...frame, ...place })] as const;
+    return frame.parts.map(({ part, bytes }) => {
+      const place = { contentOffset: BigInt(at), contentBytes: BigInt(frame.filledBytes) };
+      at += bytes;
+      return [part, create(DataSliceSchema, { ...slice, ...place })] as const;
     });
   }
 }

@@ -1,4 +1,4 @@
-import type { DataSlice } from '#libs/contracts/index.js';
+import type { DataSlice } from '#libs/contracts/host.js';
 import { AssignmentRefused } from './errors.js';
 
 /** The most that may be in one solid frame: what a reader keeps in memory for it. */

@@ -20,6 +20,8 @@ export interface ContentStore {
   sizeBytes(digest: string): Promise<number>;
   /** @throws BlobNotFound, RangeOutsideBlob */
   read(digest: string, range?: ByteRange): AsyncIterable<Uint8Array>;
+  /** Fills `target` with a whole blob. @throws BlobNotFound, RangeOutsideBlob for another length */
+  readInto(digest: string, target: Uint8Array): Promise<void>;
   /** Stores bytes under their digest and returns it: atomic, durable, a repetition is harmless. */
   write(content: AsyncIterable<Uint8Array> | Uint8Array): Promise<string>;
   /**
@@ -58,6 +60,12 @@ export function requireRange(digest: string, range: ByteRange, sizeBytes: number
   if (!isWhole || offset < 0 || length < 0 || offset + length > sizeBytes) {
     throw new RangeOutsideBlob(digest, range, sizeBytes);
   }
+}
+
+/** @throws RangeOutsideBlob */
+export function requireLength(digest: string, target: Uint8Array, sizeBytes: number): void {
+  if (target.length === sizeBytes) return;
+  throw new RangeOutsideBlob(digest, { offset: 0, length: target.length }, sizeBytes);
 }
 
 export class DigestMismatch extends Error {

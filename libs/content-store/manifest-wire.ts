@@ -1,5 +1,5 @@
 import { BinaryReader } from '@bufbuild/protobuf/wire';
-import { EntryType } from '#libs/contracts/index.js';
+import { EntryType } from '#libs/contracts/host.js';
 import type { TreeEntry } from './manifest.js';
 import { MessageBuffer } from './message-buffer.js';
 

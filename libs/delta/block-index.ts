@@ -1,3 +1,5 @@
+import type { TakeMemory } from '#libs/native/work-memory.js';
+
 /** Length of the blocks that are looked up. */
 export const blockBytes = 16;
 
@@ -13,10 +15,15 @@ export class BlockIndex {
   private hashedAt = none;
   private readonly leaving: number;
 
-  constructor(private readonly bytes: Uint8Array) {
+  /** @param take gives the memory of the table */
+  constructor(
+    private readonly bytes: Uint8Array,
+    take: TakeMemory,
+  ) {
     const blocks = Math.floor(bytes.length / blockBytes);
     const slots = 2 ** Math.ceil(Math.log2(Math.max(1024, blocks * 1.5)));
-    this.places = new Int32Array(slots).fill(none);
+    const { buffer, byteOffset } = take(slots * Int32Array.BYTES_PER_ELEMENT);
+    this.places = new Int32Array(buffer, byteOffset, slots).fill(none);
     this.mask = slots - 1;
     let power = 1;
     for (let byte = 1; byte < blockBytes; byte++) power = Math.imul(power, multiplier);

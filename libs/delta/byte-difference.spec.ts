@@ -1,5 +1,6 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { newMemory } from '#libs/native/work-memory.js';
 import { seededRandom } from '#libs/testkit/seeded-random.js';
 import { differenceBytes, differenceOperations } from './byte-difference.js';
 
@@ -9,7 +10,10 @@ const noise = (bytes: number, seed: number) => {
 };
 
 async function differ(base: Uint8Array, wanted: Uint8Array) {
-  const operations = await differenceOperations(base, wanted, () => undefined);
+  const operations = await differenceOperations(base, wanted, {
+    pause: () => undefined,
+    take: newMemory,
+  });
   const data = Buffer.concat([...differenceBytes(base, wanted, operations)]);
   return { operations, data };
 }

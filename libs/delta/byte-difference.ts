@@ -1,4 +1,6 @@
+import type { TakeMemory } from '#libs/native/work-memory.js';
 import { BlockIndex, blockBytes } from './block-index.js';
+import { EqualStretch, stretchBytes } from './equal-stretch.js';
 
 /**
  * Copies `copyLength` bytes of the base from `copyOffset`, changed by what the difference says,
@@ -8,6 +10,13 @@ export interface DifferenceOperation {
   readonly copyOffset: number;
   readonly copyLength: number;
   readonly literalLength: number;
+}
+
+export interface DifferenceMeans {
+  /** Called now and then; what it gives is awaited. */
+  pause(): Promise<void> | undefined;
+  /** For the table of the base's blocks, which is done with at the end. */
+  readonly take: TakeMemory;
 }
 
 /** Bytes that are looked at between two turns of the event loop: a few milliseconds. */
@@ -22,14 +31,13 @@ const pieceBytes = 262_144;
 /**
  * Aligns `wanted` with `base` as bsdiff does, so that programs that were compiled again differ in
  * few bytes; matches are found by blocks instead of a suffix array, in a small part of the time.
- * @param pause called now and then; what it gives is awaited
  */
 export async function differenceOperations(
   base: Uint8Array,
   wanted: Uint8Array,
-  pause: () => Promise<void> | undefined,
+  means: DifferenceMeans,
 ): Promise<DifferenceOperation[]> {
-  const operations = await cheapDifference(base, wanted, pause, Number.POSITIVE_INFINITY);
+  const operations = await cheapDifference(base, wanted, means, Number.POSITIVE_INFINITY);
   return operations as DifferenceOperation[];
 }
 
@@ -41,10 +49,10 @@ export async function differenceOperations(
 export async function cheapDifference(
   base: Uint8Array,
   wanted: Uint8Array,
-  pause: () => Promise<void> | undefined,
+  { pause, take }: DifferenceMeans,
   mostSearches: number,
 ): Promise<DifferenceOperation[] | undefined> {
-  const index = new BlockIndex(base);
+  const index = new BlockIndex(base, take);
   for (let at = 0; at < base.length; at += turnBytes) {
     index.learn(at, at + turnBytes);
     await pause();
@@ -58,7 +66,45 @@ export async function cheapDifference(
   return aligner.finish();
 }
 
-/** What the operations need besides the base: for copied bytes the difference, then literals. */
+/**
+ * What the operations need besides the base, all of it.
+ * @param target cleared memory, as long as `wanted`
+ * @returns at how many places copied bytes change
+ */
+export function writeDifference(
+  base: Uint8Array,
+  wanted: Uint8Array,
+  operations: readonly DifferenceOperation[],
+  target: Uint8Array,
+): number {
+  const stretch = new EqualStretch(wanted, base);
+  let changes = 0;
+  let at = 0;
+  for (const { copyOffset, copyLength, literalLength } of operations) {
+    const end = at + copyLength;
+    const shift = copyOffset - at;
+    let previous = 0;
+    while (at < end) {
+      const equal = stretch.length(at, at + shift, end);
+      if (equal > 0) previous = 0;
+      at += equal;
+      for (const until = Math.min(end, at + stretchBytes); at < until; at++) {
+        const change = (wanted[at] as number) - (base[at + shift] as number);
+        if (change === 0) previous = 0;
+        else {
+          target[at] = change;
+          if (previous === 0) changes++;
+          previous = change;
+        }
+      }
+    }
+    target.set(wanted.subarray(at, at + literalLength), at);
+    at += literalLength;
+  }
+  return changes;
+}
+
+/** The same in pieces: for copied bytes the difference, then literals. */
 export function* differenceBytes(
   base: Uint8Array,
   wanted: Uint8Array,
@@ -106,18 +152,24 @@ class Aligner {
   private baseAt = 0;
   private at = 0;
   searches = 0;
+  private readonly equal: EqualStretch;
 
   constructor(
     private readonly base: Uint8Array,
     private readonly wanted: Uint8Array,
     private readonly index: BlockIndex,
-  ) {}
+  ) {
+    this.equal = new EqualStretch(wanted, base);
+  }
 
   advance(until: number, mostSearches: number): void {
     const end = Math.min(until, this.wanted.length - blockBytes + 1);
     while (this.at < end && this.searches <= mostSearches) {
-      if (this.isAligned()) this.at += windowBytes;
-      else this.look();
+      const { at } = this;
+      if (!this.isAligned()) this.look();
+      else
+        this.at +=
+          windowBytes + this.equal.length(at + windowBytes, this.baseOf(at) + windowBytes, end);
     }
   }
 
@@ -126,9 +178,14 @@ class Aligner {
     return this.operations;
   }
 
+  /** Where a place of `wanted` is in `base` as things are aligned now. */
+  private baseOf(at: number): number {
+    return at + this.baseAt - this.wantedAt;
+  }
+
   private isAligned(): boolean {
     const { base, wanted, at } = this;
-    const baseAt = at + this.baseAt - this.wantedAt;
+    const baseAt = this.baseOf(at);
     if (at + windowBytes > wanted.length || baseAt + windowBytes > base.length) return false;
     return equalIn(wanted, at, base, baseAt, windowBytes) >= equalBytes;
   }
@@ -138,7 +195,7 @@ class Aligner {
     const { base, wanted, at } = this;
     this.searches += 1;
     const found = this.index.find(wanted, at);
-    const current = at + this.baseAt - this.wantedAt;
+    const current = this.baseOf(at);
     if (found >= 0 && found !== current) {
       const length = equalRun(wanted, at, base, found);
       const already = equalIn(wanted, at, base, current, length);

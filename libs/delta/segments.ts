@@ -1,10 +1,11 @@
 import type { ByteRange } from '#libs/content-store/content-store.js';
+import type { TakeMemory } from '#libs/native/work-memory.js';
 
 /** A file that can be read anywhere. */
 export interface RandomAccess {
   readonly sizeBytes: number;
-  /** All `length` bytes; the range is inside of the file. */
-  read(offset: number, length: number): Promise<Uint8Array>;
+  /** All `length` bytes; the range is inside of the file. Memory is taken where it is needed. */
+  read(offset: number, length: number, take?: TakeMemory): Promise<Uint8Array>;
 }
 
 /** A stretch of the wanted file, and the part of the base that it is most like. */

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals';
 import { seededRandom } from '#libs/testkit/seeded-random.js';
-import { SimilarFiles, sketchOf } from './sketch.js';
+import { SimilarFiles, SketchBuilder, sketchOf } from './sketch.js';
 
 const noise = (bytes: number, seed: number) => {
   const random = seededRandom(seed);
@@ -20,4 +20,22 @@ test('a file is like none with which it shares nothing', () => {
   files.add(1, sketchOf(noise(20_000, 1)));
   expect(files.mostSimilar(sketchOf(noise(20_000, 2)))).toBeUndefined();
   expect(files.mostSimilar(sketchOf(new Uint8Array(0)))).toBeUndefined();
+});
+
+test('a large file is found again by what it shares with an even larger one', () => {
+  const files = new SimilarFiles<number>();
+  const old = noise(4_000_000, 1);
+  files.add(1, sketchOf(old));
+  const edited = Buffer.concat([noise(2_000_000, 2), old.subarray(1_000_000)]);
+  expect(files.mostSimilar(sketchOf(edited))).toBe(1);
+});
+
+test('a sketch does not depend on the pieces that a file comes in', () => {
+  const content = noise(200_000, 5);
+  const builder = new SketchBuilder();
+  for (const bytes of [1, 31, 64, 1000, 65_536]) {
+    for (let at = 0; at < content.length; at += bytes)
+      builder.add(content.subarray(at, at + bytes));
+    expect(builder.finish()).toEqual(sketchOf(content));
+  }
 });

@@ -1,7 +1,9 @@
 import {
+  closeSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   rmSync,
   symlinkSync,
   utimesSync,
@@ -10,7 +12,14 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { fileStatus, isDirectory, isFile, isSymbolicLink, portableStatus } from './file-status.js';
+import {
+  fileStatus,
+  isDirectory,
+  isFile,
+  isSymbolicLink,
+  openFileStatus,
+  portableStatus,
+} from './file-status.js';
 
 let root: string;
 
@@ -31,6 +40,16 @@ afterAll(() => rmSync(root, { recursive: true }));
 
 const paths = ['', 'directory', 'file', 'before 1970', 'ünïcode 😀', 'link', '/dev/null', '/proc'];
 const at = (path: string) => (path.startsWith('/') ? path : join(root, path));
+
+test.each(['directory', 'file', 'before 1970', '/dev/null'])(
+  'an open %s has its status',
+  (path) => {
+    const fd = openSync(at(path), 'r');
+    expect(openFileStatus(fd)).toEqual(portableStatus(at(path)));
+    closeSync(fd);
+    expect(() => openFileStatus(fd)).toThrow('EBADF');
+  },
+);
 
 describe.each([
   ['native', fileStatus],

@@ -1,4 +1,4 @@
-import { constants, lstatSync } from 'node:fs';
+import { constants, fstatSync, lstatSync, type Stats } from 'node:fs';
 import type { NativeFunction } from './ffi.js';
 import { systemFunction } from './system-call.js';
 
@@ -19,6 +19,7 @@ const words = { size: 10, inode: 8, ctime: 24, mtime: 28, major: 34, minor: 35 }
 const modeOffset = 28;
 const here = -100;
 const noFollow = 0x100;
+const emptyPath = 0x1000;
 const basicStats = 0x7ff;
 const wordRange = 2 ** 32;
 
@@ -37,6 +38,20 @@ export function fileStatus(path: string): FileStatus | undefined {
   if (!native || path.includes('\0')) return portableStatus(path);
   // What went wrong, Node says in its own words.
   if (Number(native(here, path, noFollow, basicStats, status)) !== 0) return portableStatus(path);
+  return statusAtHand();
+}
+
+/** Of an open file. @throws as `fs.fstatSync` */
+export function openFileStatus(fd: number): FileStatus {
+  const native = statxCall();
+  if (!native || Number(native(fd, '', emptyPath, basicStats, status)) !== 0) {
+    return statusOf(fstatSync(fd));
+  }
+  return statusAtHand();
+}
+
+/** What the last call found. */
+function statusAtHand(): FileStatus {
   const word = (index: number) => status[index] as number;
   return {
     mode: modes[modeOffset / 2] as number,
@@ -62,7 +77,10 @@ function deviceNumber(major: number, minor: number): number {
 
 export function portableStatus(path: string): FileStatus | undefined {
   const stats = lstatSync(path, { throwIfNoEntry: false });
-  if (!stats) return undefined;
+  return stats && statusOf(stats);
+}
+
+function statusOf(stats: Stats): FileStatus {
   const { mode, dev: device, ino: inode, size: sizeBytes, mtimeMs, ctimeMs } = stats;
   return { mode, device, inode, sizeBytes, mtimeMs, ctimeMs };
 }

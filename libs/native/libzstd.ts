@@ -1,4 +1,6 @@
 import { callOnThread, loadLibrary, type NativeFunction, type NativeLibrary } from './ffi.js';
+import { StreamStep } from './stream-step.js';
+import { newMemory, type TakeMemory, WorkMemory } from './work-memory.js';
 import {
   CorruptFrame,
   OutputTooLarge,
@@ -14,7 +16,8 @@ const decoderWindowLogMax = 100;
 const resetAll = 3;
 /** Compressors of small content are used again: new tables cost more than the work. */
 const spareWorkBytes = 2 * 1024 ** 2;
-const mostSpares = 2;
+const mostSpares = 3;
+const spareMemoryBytes = 16 * 1024 ** 2;
 const operation = { continue: 0, end: 2 } as const;
 
 /** 8 MiB: what our own levels need; a frame that wants more would cost its reader that much. */
@@ -24,6 +27,8 @@ const smallestWindowLog = 10;
 const outputBytes = 131_072;
 /** Below this a thread costs more than the work. */
 const threadWorthBytes = 32_768;
+/** Decoded on the calling thread between two turns of the event loop: a millisecond. */
+const turnBytes = 1024 ** 2;
 const unknownSize = 2n ** 64n - 1n;
 const errorSize = 2n ** 64n - 2n;
 
@@ -55,12 +60,16 @@ function declare(library: NativeLibrary) {
     reset: library.func(`size_t ZSTD_CCtx_reset(${context}, int)`),
     /** Compressors that wait for more work. */
     spares: [] as unknown[],
+    /** Frames are written to it before their length is known. */
+    memory: new WorkMemory(spareMemoryBytes),
     set: library.func(`size_t ZSTD_CCtx_setParameter(${context}, int, int)`),
     refPrefix: library.func(`size_t ZSTD_CCtx_refPrefix(${context}, ${buffer})`),
     compress: library.func(`size_t ZSTD_compress2(${context}, ${buffer}, ${buffer})`),
     compressStep: library.func(`size_t ZSTD_compressStream2_simpleArgs(${context}, ${steps}, int)`),
     createDecompressor: library.func('void *ZSTD_createDCtx()'),
     freeDecompressor: library.func(`size_t ZSTD_freeDCtx(${context})`),
+    resetDecoder: library.func(`size_t ZSTD_DCtx_reset(${context}, int)`),
+    spareDecoders: [] as unknown[],
     setDecoder: library.func(`size_t ZSTD_DCtx_setParameter(${context}, int, int)`),
     refDecoderPrefix: library.func(`size_t ZSTD_DCtx_refPrefix(${context}, ${buffer})`),
     decompress: library.func(`size_t ZSTD_decompressDCtx(${context}, ${buffer}, ${buffer})`),
@@ -71,12 +80,12 @@ function declare(library: NativeLibrary) {
 function codecOver(zstd: Zstd): ZstdCodec & ZstdPrefixCodec {
   return {
     compress: (bytes, level) => compressWhole(zstd, bytes, undefined, { level }),
-    decompress: (frame, maxBytes) => decompressWhole(zstd, frame, undefined, maxBytes),
+    decompress: (frame, maxBytes) => decompressWhole(zstd, frame, undefined, { maxBytes }),
     compressStream: (chunks, level) => compressPieces(zstd, chunks, level),
     decompressStream: (chunks, maxBytes) => decompressPieces(zstd, chunks, maxBytes),
     compressWithPrefix: (bytes, prefix, options) => compressWhole(zstd, bytes, prefix, options),
-    decompressWithPrefix: (frame, prefix, maxBytes) =>
-      decompressWhole(zstd, frame, prefix, maxBytes),
+    decompressWithPrefix: (frame, prefix, maxBytes, take) =>
+      decompressWhole(zstd, frame, prefix, { maxBytes, take }),
   };
 }
 
@@ -86,7 +95,19 @@ async function compressWhole(
   prefix: Uint8Array | undefined,
   options: Pick<PrefixOptions, 'level'> & Partial<PrefixOptions>,
 ): Promise<Uint8Array> {
-  const frame = scratch(Number(zstd.bound(bytes.length)));
+  return zstd.memory.lend((take) => {
+    const frame = take(Number(zstd.bound(bytes.length)));
+    return compressInto(zstd, frame, bytes, prefix, options);
+  });
+}
+
+async function compressInto(
+  zstd: Zstd,
+  frame: Uint8Array,
+  bytes: Uint8Array,
+  prefix: Uint8Array | undefined,
+  options: Pick<PrefixOptions, 'level'> & Partial<PrefixOptions>,
+): Promise<Uint8Array> {
   const context = zstd.spares.pop() ?? zstd.createCompressor();
   const workBytes = bytes.length + (prefix?.length ?? 0);
   try {
@@ -115,20 +136,23 @@ async function decompressWhole(
   zstd: Zstd,
   frame: Uint8Array,
   prefix: Uint8Array | undefined,
-  maxBytes: number,
+  { maxBytes, take = newMemory }: { readonly maxBytes: number; readonly take?: TakeMemory },
 ): Promise<Uint8Array> {
   const size = contentSize(zstd, frame);
   if (size === undefined && !prefix) return join(decompressPieces(zstd, one(frame), maxBytes));
   if (size !== undefined && size > maxBytes) throw new OutputTooLarge(maxBytes);
-  const bytes = scratch(size ?? maxBytes);
-  const context = zstd.createDecompressor();
+  const bytes = take(size ?? maxBytes);
+  const context = zstd.spareDecoders.pop() ?? zstd.createDecompressor();
   try {
     if (prefix) check(zstd, zstd.refDecoderPrefix(context, prefix, prefix.length));
     const args = [context, bytes, bytes.length, frame, frame.length];
     const written = await call(zstd.decompress, args, bytes.length, prefix);
     return bytes.subarray(0, checkFrame(zstd, written, maxBytes));
   } finally {
-    zstd.freeDecompressor(context);
+    const isSpare = zstd.spareDecoders.length < mostSpares;
+    if (isSpare && !zstd.isError(zstd.resetDecoder(context, resetAll))) {
+      zstd.spareDecoders.push(context);
+    } else zstd.freeDecompressor(context);
   }
 }
 
@@ -138,7 +162,7 @@ async function* compressPieces(
   level: number,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const context = zstd.createCompressor();
-  const out = scratch(outputBytes);
+  const out = newMemory(outputBytes);
   try {
     check(zstd, zstd.set(context, parameter.level, level));
     for await (const chunk of chunks) {
@@ -165,8 +189,9 @@ async function* decompressPieces(
   maxBytes: number,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const context = zstd.createDecompressor();
-  const out = scratch(outputBytes);
+  const out = newMemory(outputBytes);
   let total = 0;
+  let sinceTurn = 0;
   /** What the decoder still wants; 0 at the end of a frame. */
   let wanted = 1;
   try {
@@ -175,8 +200,14 @@ async function* decompressPieces(
       const step = new StreamStep(chunk, out);
       // A full output may leave more inside the decoder, unless the frame is over.
       while (!step.isConsumed || (step.isFull && wanted > 0)) {
-        const result = await call(zstd.decompressStep, step.args(context), chunk.length);
+        // A step takes a tenth of a millisecond; now and then the event loop is left free.
+        const isTurn = sinceTurn >= turnBytes;
+        const args = step.args(context);
+        const result = isTurn
+          ? await callOnThread(zstd.decompressStep, args)
+          : zstd.decompressStep(...args);
         wanted = checkFrame(zstd, result, maxBytes);
+        sinceTurn = isTurn ? 0 : sinceTurn + step.written;
         total += step.written;
         if (total > maxBytes) throw new OutputTooLarge(maxBytes);
         if (step.written > 0) yield step.outputForNow();
@@ -185,45 +216,6 @@ async function* decompressPieces(
     if (wanted > 0) throw new CorruptFrame('the zstd frame ends too early');
   } finally {
     zstd.freeDecompressor(context);
-  }
-}
-
-/** One chunk on its way through a stream: a step consumes some of it and fills the output anew. */
-class StreamStep {
-  private readonly writtenCell = new BigUint64Array(1);
-  private readonly consumedCell = new BigUint64Array(1);
-
-  constructor(
-    private readonly chunk: Uint8Array,
-    /** Of the whole stream: fresh memory for each step costs more than the copies of it. */
-    private readonly out: Uint8Array,
-  ) {}
-
-  get isConsumed(): boolean {
-    return Number(this.consumedCell[0]) === this.chunk.length;
-  }
-
-  get isFull(): boolean {
-    return this.written === this.out.length;
-  }
-
-  get written(): number {
-    return Number(this.writtenCell[0]);
-  }
-
-  args(context: unknown): unknown[] {
-    this.writtenCell[0] = 0n;
-    const output = [this.out, this.out.length, this.writtenCell];
-    return [context, ...output, this.chunk, this.chunk.length, this.consumedCell];
-  }
-
-  output(): Uint8Array {
-    return this.out.slice(0, this.written);
-  }
-
-  /** Valid until the next step. */
-  outputForNow(): Uint8Array {
-    return this.out.subarray(0, this.written);
   }
 }
 
@@ -261,11 +253,6 @@ function contentSize(zstd: Zstd, frame: Uint8Array): number | undefined {
 function windowLogOver(bytes: number): number {
   const log = Math.ceil(Math.log2(bytes + 1));
   return Math.min(largestWindowLog, Math.max(smallestWindowLog, log));
-}
-
-/** Memory that is written before it is read. */
-function scratch(bytes: number): Uint8Array {
-  return new Uint8Array(Buffer.allocUnsafeSlow(bytes).buffer);
 }
 
 async function* one(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {

@@ -1,3 +1,5 @@
+import type { TakeMemory } from './work-memory.js';
+
 /** Bytes that are no zstd frame, or a damaged one. */
 export class CorruptFrame extends Error {
   override readonly name = 'CorruptFrame';
@@ -47,10 +49,14 @@ export interface ZstdPrefixCodec {
     prefix: Uint8Array,
     options: PrefixOptions,
   ): Promise<Uint8Array>;
-  /** @throws CorruptFrame (a wrong prefix too, mostly), OutputTooLarge */
+  /**
+   * @param take gives the memory of the result
+   * @throws CorruptFrame (a wrong prefix too, mostly), OutputTooLarge
+   */
   decompressWithPrefix(
     frame: Uint8Array,
     prefix: Uint8Array,
     maxBytes: number,
+    take: TakeMemory,
   ): Promise<Uint8Array>;
 }

@@ -3,6 +3,7 @@ import { seededRandom } from '#libs/testkit/seeded-random.js';
 import { openLibzstd, streamWindowLog } from './libzstd.js';
 import { openNodeZstd } from './node-zstd.js';
 import { openPortableZstd } from './portable-zstd.js';
+import { newMemory } from './work-memory.js';
 import { CorruptFrame, NotSupportedHere, OutputTooLarge, type ZstdCodec } from './zstd-codec.js';
 
 const random = seededRandom(7);
@@ -113,7 +114,7 @@ if (libzstd) {
       const options = { level: 9, longDistance: far };
       const frame = await libzstd.compressWithPrefix(wanted, base, options);
       if (far) expect(frame.length).toBeLessThan(2000);
-      const content = await libzstd.decompressWithPrefix(frame, base, wanted.length);
+      const content = await libzstd.decompressWithPrefix(frame, base, wanted.length, newMemory);
       expect(same(content, wanted)).toBe(true);
     });
 
@@ -121,7 +122,9 @@ if (libzstd) {
       const tail = base.slice(0, 1000);
       const frame = await libzstd.compressWithPrefix(tail, base, { level: 9, longDistance: true });
       expect(frame.length).toBeLessThan(100);
-      expect(same(await libzstd.decompressWithPrefix(frame, base, 1000), tail)).toBe(true);
+      expect(same(await libzstd.decompressWithPrefix(frame, base, 1000, newMemory), tail)).toBe(
+        true,
+      );
     });
 
     test('are refused when they make more than allowed', async () => {
@@ -129,7 +132,7 @@ if (libzstd) {
         level: 3,
         longDistance: true,
       });
-      const patched = libzstd.decompressWithPrefix(frame, base, wanted.length - 1);
+      const patched = libzstd.decompressWithPrefix(frame, base, wanted.length - 1, newMemory);
       await expect(patched).rejects.toThrow(OutputTooLarge);
     });
   });

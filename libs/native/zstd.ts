@@ -1,6 +1,7 @@
 import { openLibzstd, streamWindowLog } from './libzstd.js';
 import { openNodeZstd } from './node-zstd.js';
 import { openPortableZstd } from './portable-zstd.js';
+import { newMemory, type TakeMemory } from './work-memory.js';
 import {
   NotSupportedHere,
   type PrefixOptions,
@@ -78,13 +79,18 @@ export async function compressWithPrefix(
   return prefixCodec().compressWithPrefix(bytes, prefix, options);
 }
 
-/** Reverses `compressWithPrefix`. @throws CorruptFrame, OutputTooLarge, NotSupportedHere */
+/**
+ * Reverses `compressWithPrefix`.
+ * @param take gives the memory of the result
+ * @throws CorruptFrame, OutputTooLarge, NotSupportedHere
+ */
 export async function decompressWithPrefix(
   frame: Uint8Array,
   prefix: Uint8Array,
   maxBytes: number,
+  take: TakeMemory = newMemory,
 ): Promise<Uint8Array> {
-  return prefixCodec().decompressWithPrefix(frame, prefix, maxBytes);
+  return prefixCodec().decompressWithPrefix(frame, prefix, maxBytes, take);
 }
 
 function codec(): ZstdCodec {

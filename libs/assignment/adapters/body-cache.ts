@@ -20,7 +20,7 @@ import type { BodyCache, BodyRequest } from '../body-cache.js';
 import { compileAssignment } from '../compile.js';
 
 /** Changes when other bytes are made of the same trees. */
-const format = 5;
+const format = 6;
 
 interface Description {
   readonly commandCount: number;
@@ -57,7 +57,8 @@ async function compileBody(
   const difference = diffManifests(base, await store.readManifest(resultManifest));
   const { commands } = await compileAssignment(difference, store, policy, dataPath);
   // Whole, whatever its size: it is shared out, or sealed, for each job.
-  return measureBody(commands, dataPath, { maxBodyBytes: Number.MAX_SAFE_INTEGER });
+  const { level } = policy;
+  return measureBody(commands, dataPath, { maxBodyBytes: Number.MAX_SAFE_INTEGER, level });
 }
 
 function keyOf({ baseManifest, resultManifest, policy }: BodyRequest): string {

@@ -1,4 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { contentTokenFile } from '#libs/keys/key-provider.js';
 import type { ContentStore } from '../content-store.js';
 import type { CollectableStore } from '../pins.js';
 import { type DiskContentStore, diskContentStore } from './disk-store.js';
@@ -24,7 +26,7 @@ export interface HostContentStore {
  * - `ESPALIER_S3_ENDPOINT`, `ESPALIER_S3_BUCKET`, `ESPALIER_S3_ACCESS_KEY_ID`,
  *   `ESPALIER_S3_SECRET_ACCESS_KEY`; `ESPALIER_S3_REGION` (us-east-1), `ESPALIER_S3_PREFIX`.
  * - `ESPALIER_CONTENT_SOURCES`: URLs of other hosts, with commas between; what is missing here is
- *   fetched from them.
+ *   fetched from them, with `ESPALIER_CONTENT_TOKEN` or what `<dataDir>/keys/content-token` holds.
  * - `ESPALIER_CONTENT_QUOTA_BYTES`: what a store on disk may take.
  *
  * @throws BadContentStore
@@ -32,8 +34,18 @@ export interface HostContentStore {
 export function openContentStore(dataDir: string, env: NodeJS.ProcessEnv): HostContentStore {
   const own = env.ESPALIER_S3_ENDPOINT ? bucket(dataDir, env) : onDisk(dataDir, env);
   const urls = (env.ESPALIER_CONTENT_SOURCES ?? '').split(',').map((url) => url.trim());
-  const sources = urls.filter((url) => url !== '').map(httpSource);
+  const token = () =>
+    env.ESPALIER_CONTENT_TOKEN || tokenIn(join(dataDir, 'keys', contentTokenFile));
+  const sources = urls.filter((url) => url !== '').map((url) => httpSource(url, token));
   return { own, store: sources.length > 0 ? fetchingStore(own, sources) : own };
+}
+
+function tokenIn(path: string): string {
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch {
+    return '';
+  }
 }
 
 function onDisk(dataDir: string, env: NodeJS.ProcessEnv): DiskContentStore {

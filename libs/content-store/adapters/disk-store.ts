@@ -8,6 +8,7 @@ import {
   type ContentStore,
   DigestMismatch,
   isDigest,
+  requireLength,
   requireRange,
 } from '../content-store.js';
 import type { Manifest } from '../manifest.js';
@@ -18,6 +19,7 @@ import { directoryShelf } from './directory-shelf.js';
 import { type SyncFiles, syncFiles } from './durability.js';
 import { GroupCommit } from './group-commit.js';
 import { Lanes } from './lanes.js';
+import { readWhole } from './read-whole.js';
 import { copyHashing, hashFile, writeHashing } from './stage-file.js';
 import { timeSlice } from './time-slice.js';
 
@@ -119,6 +121,17 @@ class DiskStore implements DiskContentStore {
     }
   }
 
+  async readInto(digest: string, target: Uint8Array): Promise<void> {
+    if (!isDigest(digest)) throw new BlobNotFound(digest);
+    try {
+      const sizeBytes = await readWhole(this.pathOf(digest), target);
+      requireLength(digest, target, sizeBytes);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw new BlobNotFound(digest);
+      throw error;
+    }
+  }
+
   async write(content: AsyncIterable<Uint8Array> | Uint8Array): Promise<string> {
     const path = await this.newStagingPath();
     return this.orRemove(path, async () => {
@@ -211,7 +224,7 @@ class DiskStore implements DiskContentStore {
   }
 
   private pathOf(digest: string): string {
-    return join(this.blobsPath, digest.slice(0, 2), digest);
+    return `${this.blobsPath}/${digest.slice(0, 2)}/${digest}`;
   }
 
   private async newStagingPath(): Promise<string> {

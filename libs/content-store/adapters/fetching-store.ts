@@ -43,6 +43,10 @@ export function fetchingStore(local: ContentStore, sources: readonly BlobSource[
       await present(digest);
       yield* local.read(digest, range);
     },
+    async readInto(digest, target) {
+      await present(digest);
+      await local.readInto(digest, target);
+    },
     async localPath(digest) {
       await present(digest);
       return local.localPath(digest);
@@ -86,8 +90,8 @@ async function fetchInto(
 export const onlyLocalHeader = 'espalier-only-local';
 const answerWithinMs = 30_000;
 
-/** Another host of the control plane: `GET <url>/blobs/<digest>`. */
-export function httpSource(url: string): BlobSource {
+/** Another host of the control plane: `GET <url>/blobs/<digest>`, with the content token. */
+export function httpSource(url: string, token: () => string = () => ''): BlobSource {
   const base = url.replace(/\/+$/, '');
   return {
     name: base,
@@ -99,7 +103,7 @@ export function httpSource(url: string): BlobSource {
       );
       try {
         const response = await fetch(`${base}/blobs/${digest}`, {
-          headers: { [onlyLocalHeader]: '1' },
+          headers: { [onlyLocalHeader]: '1', authorization: `Bearer ${token()}` },
           redirect: 'error',
           signal: waiting.signal,
         });

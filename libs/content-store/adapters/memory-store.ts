@@ -7,6 +7,7 @@ import {
   type ByteRange,
   type ContentStore,
   DigestMismatch,
+  requireLength,
   requireRange,
 } from '../content-store.js';
 import type { Manifest } from '../manifest.js';
@@ -47,6 +48,12 @@ class MemoryStore implements MemoryContentStore {
     if (range) requireRange(digest, range, blob.length);
     const bytes = range ? blob.subarray(range.offset, range.offset + range.length) : blob;
     if (bytes.length > 0) yield bytes;
+  }
+
+  async readInto(digest: string, target: Uint8Array): Promise<void> {
+    const blob = this.blob(digest);
+    requireLength(digest, target, blob.length);
+    target.set(blob);
   }
 
   async write(content: AsyncIterable<Uint8Array> | Uint8Array): Promise<string> {

@@ -1,32 +1,72 @@
 import { parentPort } from 'node:worker_threads';
-import { type DigestedFile, readDigest } from './read-digest.js';
-import type { FoundFile } from './walk.js';
+import type { FileIdentity } from '../scan.js';
+import { hashNow } from './hash-file.js';
 
 /** Files that a thread shall read. */
 export interface DigestRequest {
   readonly root: string;
-  readonly files: readonly FoundFile[];
+  readonly paths: readonly string[];
+  /** `identityFields` numbers for each. */
+  readonly identities: Float64Array<ArrayBuffer>;
 }
 
-/**
- * What became of a file: its digest; the digest of what it is now; nothing when it is gone;
- * `failed`: whoever asked shall read it and see why.
- */
-export type DigestOutcome = string | DigestedFile | undefined | typeof failed;
+/** What the thread saw, file by file. */
+export interface DigestResponse {
+  /** `digestBytes` bytes for each. */
+  readonly digests: Uint8Array<ArrayBuffer>;
+  /** 1 for a file that was as it was found. Whoever asked reads the others, and sees why. */
+  readonly isSound: Uint8Array<ArrayBuffer>;
+}
 
-export const failed = 0;
+export const identityFields = 5;
+export const digestBytes = 32;
 
-async function outcomeOf(root: string, found: FoundFile): Promise<DigestOutcome> {
+/** Moved to a thread, not copied. */
+export function packIdentities(identities: readonly FileIdentity[]): Float64Array<ArrayBuffer> {
+  const packed = new Float64Array(identities.length * identityFields);
+  let at = 0;
+  for (const { device, inode, sizeBytes, mtimeMs, ctimeMs } of identities) {
+    packed[at++] = device;
+    packed[at++] = inode;
+    packed[at++] = sizeBytes;
+    packed[at++] = mtimeMs;
+    packed[at++] = ctimeMs;
+  }
+  return packed;
+}
+
+function identityAt(packed: Float64Array, index: number): FileIdentity {
+  const number = (field: number) => packed[index * identityFields + field] as number;
+  return {
+    device: number(0),
+    inode: number(1),
+    sizeBytes: number(2),
+    mtimeMs: number(3),
+    ctimeMs: number(4),
+  };
+}
+
+function answer({ root, paths, identities }: DigestRequest): DigestResponse {
+  const digests = new Uint8Array(paths.length * digestBytes);
+  const isSound = new Uint8Array(paths.length);
+  for (const [index, path] of paths.entries()) {
+    const digest = digestOf(`${root}/${path}`, identityAt(identities, index));
+    if (!digest) continue;
+    digests.set(digest, index * digestBytes);
+    isSound[index] = 1;
+  }
+  return { digests, isSound };
+}
+
+function digestOf(path: string, identity: FileIdentity): Buffer | undefined {
   try {
-    const digested = await readDigest(root, found);
-    return digested?.file === found ? digested.digest : digested;
+    return hashNow(path, identity);
   } catch {
-    return failed;
+    return undefined;
   }
 }
 
-parentPort?.on('message', async ({ root, files }: DigestRequest) => {
-  const outcomes: DigestOutcome[] = [];
-  for (const file of files) outcomes.push(await outcomeOf(root, file));
-  parentPort?.postMessage(outcomes);
+parentPort?.on('message', (request: DigestRequest) => {
+  const response = answer(request);
+  parentPort?.postMessage(response, [response.digests.buffer, response.isSound.buffer]);
 });

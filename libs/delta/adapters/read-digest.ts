@@ -1,20 +1,29 @@
-import { createHash, hash } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
-import { open } from 'node:fs/promises';
-import { type FileIdentity, isSameFile } from '../scan.js';
 import { FileChangedWhileRead, UnreadableFile } from '../scan-errors.js';
-import { type FoundFile, findFile, identityOf, isMissing } from './walk.js';
+import { hashLarge, hashNow, smallBytes } from './hash-file.js';
+import { type FoundFile, findFile, isMissing } from './walk.js';
 
-/** Files up to this size are read whole, by synchronous calls. */
-export const smallBytes = 256 * 1024;
-const chunkBytes = 1024 * 1024;
 const maxAttempts = 3;
-const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 export interface DigestedFile {
   /** As it was when it was read, perhaps after the walk found it. */
   readonly file: FoundFile;
   readonly digest: string;
+}
+
+/**
+ * The digest of a small file that is as it was found, at once; nothing for others, which may need
+ * `readDigest`.
+ * @throws UnreadableFile
+ */
+export function readNow(root: string, file: FoundFile): string | undefined {
+  if (file.identity.sizeBytes > smallBytes) return undefined;
+  const path = `${root}/${file.path}`;
+  try {
+    return hashNow(path, file.identity)?.toString('hex');
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw new UnreadableFile(path, error);
+  }
 }
 
 /**
@@ -38,48 +47,17 @@ export async function readDigest(
 
 /** The digest, or nothing when the file was not, or did not stay, as it was found. */
 async function readOnce(root: string, file: FoundFile): Promise<string | undefined> {
+  if (file.identity.sizeBytes <= smallBytes) return readNow(root, file);
   const path = `${root}/${file.path}`;
   try {
-    return file.identity.sizeBytes <= smallBytes
-      ? readSmall(path, file.identity)
-      : await readLarge(path, file.identity);
+    return (await hashLarge(path, file.identity))?.toString('hex');
   } catch (error) {
-    const isReplacedByLink = (error as NodeJS.ErrnoException).code === 'ELOOP';
-    if (isMissing(error) || isReplacedByLink) return undefined;
+    if (isGone(error)) return undefined;
     throw new UnreadableFile(path, error);
   }
 }
 
-const smallBuffer = Buffer.allocUnsafeSlow(smallBytes + 1);
-
-function readSmall(path: string, identity: FileIdentity): string | undefined {
-  const file = openSync(path, openFlags);
-  try {
-    const length = readSync(file, smallBuffer, 0, identity.sizeBytes + 1, 0);
-    if (length !== identity.sizeBytes) return undefined;
-    if (!isSameFile(identityOf(fstatSync(file)), identity)) return undefined;
-    return hash('sha256', smallBuffer.subarray(0, length));
-  } finally {
-    closeSync(file);
-  }
-}
-
-async function readLarge(path: string, identity: FileIdentity): Promise<string | undefined> {
-  const digest = createHash('sha256');
-  const buffer = Buffer.allocUnsafeSlow(chunkBytes);
-  const file = await open(path, openFlags);
-  try {
-    let length = 0;
-    for (;;) {
-      const { bytesRead } = await file.read(buffer, 0, chunkBytes);
-      if (bytesRead === 0) break;
-      length += bytesRead;
-      if (length > identity.sizeBytes) return undefined;
-      digest.update(buffer.subarray(0, bytesRead));
-    }
-    const isUnchanged = isSameFile(identityOf(await file.stat()), identity);
-    return isUnchanged && length === identity.sizeBytes ? digest.digest('hex') : undefined;
-  } finally {
-    await file.close();
-  }
+/** There is nothing, or a link. */
+function isGone(error: unknown): boolean {
+  return isMissing(error) || (error as NodeJS.ErrnoException).code === 'ELOOP';
 }

@@ -4,7 +4,6 @@ import {
   readFileSync,
   readlinkSync,
   realpathSync,
-  type Stats,
   statSync,
 } from 'node:fs';
 import type { DirectoryEntry, SymlinkEntry } from '#libs/content-store/manifest.js';
@@ -60,7 +59,7 @@ interface Place {
 }
 
 /**
- * Finds everything below `root` that is not left out, in no order, without following links. The
+ * Gives `take` all that is below `root` and not left out, in no order, without following links. The
  * first that knows a path decides: `rules`, then the ignore file of its directory, then that of the
  * directory above. Ignore files themselves are found only where a rule includes them. The calls are
  * synchronous, several times as fast as asynchronous ones; `pause` lets others run.
@@ -69,8 +68,8 @@ export async function walk(
   root: string,
   { rules, place: site }: Pick<ScanOptions, 'rules' | 'place'>,
   pause: () => Promise<void> | undefined,
-): Promise<FoundEntry[]> {
-  const found: FoundEntry[] = [];
+  take: (entry: FoundEntry) => void,
+): Promise<void> {
   const siteRules = rulesAt(site, rules);
   const places: Place[] = [{ path: '', ignores: [] }];
   for (let place = places.pop(); place; place = places.pop()) {
@@ -86,11 +85,10 @@ export async function walk(
       const path = place.path === '' ? name : `${place.path}/${name}`;
       const entry = findEntry(root, path, verdicts);
       if (!entry) continue;
-      found.push(entry);
+      take(entry);
       if (entry.type === 'directory') places.push({ path, ignores });
     }
   }
-  return found;
 }
 
 /** The site's rules for paths below a place of the site. */
@@ -118,17 +116,6 @@ function ignoreFileIn(root: string, directory: string): Verdict {
 export function findFile(root: string, path: string): FoundFile | undefined {
   const stat = statOf(root, path);
   return stat && isFile(stat) ? fileOf(path, stat) : undefined;
-}
-
-/** Of an open file. */
-export function identityOf(stat: Stats): FileIdentity {
-  return {
-    device: stat.dev,
-    inode: stat.ino,
-    sizeBytes: stat.size,
-    mtimeMs: stat.mtimeMs,
-    ctimeMs: stat.ctimeMs,
-  };
 }
 
 /** Whether a call failed because there is no such file (any more). */

@@ -163,6 +163,7 @@ function bound(original: ContentStore): ContentStore {
     has: (digest) => original.has(digest),
     sizeBytes: (digest) => original.sizeBytes(digest),
     read: (digest, range) => original.read(digest, range),
+    readInto: (digest, target) => original.readInto(digest, target),
     write: (content) => original.write(content),
     writeFile: (path, digest) => original.writeFile(path, digest),
     localPath: (digest) => original.localPath(digest),

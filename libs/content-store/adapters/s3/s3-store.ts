@@ -83,6 +83,11 @@ class S3Store implements S3ContentStore {
     yield* exactly(answer, first, end, digest);
   }
 
+  /** From the local copy, which is made if there is none: most are read more than once. */
+  readInto(digest: string, target: Uint8Array): Promise<void> {
+    return this.cache.readInto(digest, target);
+  }
+
   async write(content: AsyncIterable<Uint8Array> | Uint8Array): Promise<string> {
     if (content instanceof Uint8Array && content.length <= this.partBytes) {
       const body = bodyOf(content);

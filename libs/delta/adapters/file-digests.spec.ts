@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { UnreadableFile } from '../scan-errors.js';
-import { areWorthThreads, digestOnThreads } from './digest-threads.js';
+import { FileDigests } from './file-digests.js';
 import { scanTree } from './scan-tree.js';
 import { type FoundFile, findFile } from './walk.js';
 
@@ -24,19 +24,31 @@ const sha256 = (content: string) => createHash('sha256').update(content).digest(
 
 async function digests(files: readonly FoundFile[]): Promise<Map<string, string>> {
   const kept = new Map<string, string>();
-  await digestOnThreads(
+  const reading = new FileDigests({
     root,
-    files,
-    () => undefined,
-    (digested) => digested && kept.set(digested.file.path, digested.digest),
-  );
-  return kept;
+    pause: () => undefined,
+    keep: ({ file, digest }) => kept.set(file.path, digest),
+  });
+  try {
+    for (const file of files) reading.add(file);
+    expect(reading.isOnThreads).toBe(files.length >= 2_000);
+    await reading.finish();
+    return kept;
+  } finally {
+    await reading.close();
+  }
 }
 
 describe('files that are read on threads', () => {
+  test('may be few: then they are read here', async () => {
+    const kept = await digests([write('a', 'x'), write('b', 'y'.repeat(300_000))]);
+    expect(kept.get('a')).toBe(sha256('x'));
+    expect(kept.get('b')).toBe(sha256('y'.repeat(300_000)));
+  });
+
   test('have the digests of what is in them, small or large', async () => {
     const contents = new Map<string, string>();
-    for (let index = 0; index < 500; index++) contents.set(`f${index}`, `content ${index}`);
+    for (let index = 0; index < 2_500; index++) contents.set(`f${index}`, `content ${index}`);
     contents.set('large', 'x'.repeat(6_000_000)).set('larger', 'y'.repeat(9_000_000));
     const files = [...contents].map(([path, content]) => write(path, content));
     const expected = new Map([...contents].map(([path, content]) => [path, sha256(content)]));
@@ -44,27 +56,25 @@ describe('files that are read on threads', () => {
   });
 
   test('may have changed or gone since they were found', async () => {
-    const files = Array.from({ length: 300 }, (_, index) => write(`f${index}`, 'old'));
-    for (let index = 0; index < 300; index += 3) {
+    const files = Array.from({ length: 2_400 }, (_, index) => write(`f${index}`, 'old'));
+    for (let index = 0; index < 2_400; index += 3) {
       writeFileSync(join(root, `f${index}`), 'newer');
       rmSync(join(root, `f${index + 1}`));
     }
     const kept = await digests(files);
-    expect(kept.size).toBe(200);
+    expect(kept.size).toBe(1_600);
     expect(kept.get('f0')).toBe(sha256('newer'));
     expect(kept.get('f2')).toBe(sha256('old'));
   });
 
   test('are named when they cannot be read', async () => {
-    const files = Array.from({ length: 300 }, (_, index) => write(`f${index}`, 'old'));
+    const files = Array.from({ length: 2_400 }, (_, index) => write(`f${index}`, 'old'));
     const named = files.map((file) => ({ ...file, path: `${file.path}\0` }));
     await expect(digests(named)).rejects.toThrow(UnreadableFile);
   });
 
   test('are all of a large tree, which is described as ever', async () => {
-    const files = Array.from({ length: 2_100 }, (_, index) => write(`f${index}`, `${index}`));
-    expect(areWorthThreads(files)).toBe(true);
-    expect(areWorthThreads(files.slice(1_000))).toBe(false);
+    for (let index = 0; index < 2_100; index++) write(`f${index}`, `${index}`);
     const { manifest, filesRead, bytesRead } = await scanTree(root, { rules: [] });
     expect({ filesRead, bytesRead }).toEqual({ filesRead: 2_100, bytesRead: 7_290 });
     expect(manifest).toContainEqual(
