@@ -1,6 +1,6 @@
 import { posixType } from '#libs/assignment/command-sets.js';
 import { AssignmentRefused } from '#libs/assignment/errors.js';
-import { type AssignmentHeader, JobType } from '#libs/contracts/index.js';
+import { type AssignmentHeader, JobType } from '#libs/contracts/host.js';
 import { UnsupportedAssignment } from './errors.js';
 
 /** What this server knows when an assignment arrives. */

@@ -12,7 +12,7 @@ import {
   type SetConfiguration,
   type SetMode,
   type SetTimes,
-} from '#libs/contracts/index.js';
+} from '#libs/contracts/host.js';
 import {
   configurationFormat,
   configurationProblem,
@@ -20,7 +20,7 @@ import {
 } from './configuration.js';
 import type { IllegalReason } from './errors.js';
 import { operationsOf, patchProblem } from './patch-operations.js';
-import { pathProblem, pointsOutside, targetProblem } from './paths.js';
+import { foreignProblem, pathProblem, pointsOutside, targetProblem } from './paths.js';
 import { PlannedTree } from './planned-tree.js';
 import type { DeclaredCaps, PlanPolicy } from './policy.js';
 
@@ -61,7 +61,9 @@ export class CommandPlayer {
       this.runHook(path);
       return;
     }
-    const problem = pathProblem(path, this.policy.maxPathBytes);
+    const { maxPathBytes, refuseForeignNames } = this.policy;
+    const problem =
+      pathProblem(path, maxPathBytes) ?? (refuseForeignNames ? foreignProblem(path) : undefined);
     if (problem) this.refuse(path, problem);
     this.perform(command);
   }

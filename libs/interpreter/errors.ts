@@ -7,6 +7,8 @@ export type IllegalReason =
   | 'parent-component'
   | 'zero-byte'
   | 'malformed-text'
+  | 'control-character'
+  | 'reserved-name'
   | 'component-too-long'
   | 'path-too-long'
   | 'missing-parent'

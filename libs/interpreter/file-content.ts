@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FileEntry } from '#libs/content-store/manifest.js';
-import { Compression, PatchEncoding } from '#libs/contracts/index.js';
+import { Compression, PatchEncoding } from '#libs/contracts/host.js';
+import type { TakeMemory } from '#libs/native/work-memory.js';
 import { WrongContent } from './errors.js';
 import { operatedContent } from './operated-content.js';
 import { literalBytes } from './patch-operations.js';
@@ -12,8 +13,10 @@ export const smallBytes = 262_144;
 
 /** Reads files of the base. */
 export interface BaseReader {
-  /** All of a file; valid until another is read so. */
-  read(file: FileEntry): Uint8Array;
+  /** All of a file, or a stretch of it; valid until another is read so. */
+  read(file: FileEntry, offset?: number, length?: number): Uint8Array;
+  /** Fills `target` with what is at `offset`. */
+  readInto(file: FileEntry, offset: number, target: Uint8Array): void;
   range(file: FileEntry, offset: number, length: number): Iterable<Uint8Array>;
 }
 
@@ -21,6 +24,8 @@ export interface ContentContext {
   readonly data: ContentSource;
   readonly base: BaseReader;
   readonly decodePatch: InterpreterPorts['decodePatch'];
+  /** For one piece at a time; new for each unless told. */
+  readonly take?: TakeMemory;
 }
 
 /** The bytes of a planned file, in pieces that are valid until the next is taken. */
@@ -91,41 +96,30 @@ function operated(origin: PatchOrigin, { base, data }: ContentContext) {
   const patchBase = {
     sizeBytes: file.sizeBytes,
     all: () => base.read(file),
-    range: (offset: number, length: number) => base.range(file, offset, length),
+    readInto: (offset: number, target: Uint8Array) => base.readInto(file, offset, target),
   };
   return operatedContent(operations, patchBase, source, encoding === PatchEncoding.DIFFERENCE);
 }
 
 /** Segment by segment, so that a large file never is in memory as a whole. */
-async function* segments(origin: PatchOrigin, { base, data, decodePatch }: ContentContext) {
+async function* segments(origin: PatchOrigin, { base, data, decodePatch, take }: ContentContext) {
   if (!origin.data) return;
   let offset = origin.data.offset;
   for (const { copyOffset, copyLength, literalLength, resultLength } of origin.operations) {
     const slice = { ...origin.data, offset, length: literalLength };
     const frame = await data.read(slice, Number(literalLength));
-    const length = Number(copyLength);
-    const prefix = joined(base.range(origin.base, Number(copyOffset), length), length);
-    yield await decodePatch(frame, prefix, Number(resultLength));
+    const prefix = base.read(origin.base, Number(copyOffset), Number(copyLength));
+    yield await decodePatch(frame, prefix, Number(resultLength), take);
     offset += literalLength;
   }
-}
-
-/** Pieces that are valid until the next is taken, in one. */
-function joined(pieces: Iterable<Uint8Array>, sizeBytes: number): Uint8Array {
-  const bytes = new Uint8Array(sizeBytes);
-  let filled = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, filled);
-    filled += piece.length;
-  }
-  return bytes;
 }
 
 async function decoded(entry: FileEntry, origin: PatchOrigin, context: ContentContext) {
   if (!origin.data) throw new Error(`the patch of ${entry.path} has no data`);
   const frame = { ...origin.data, compression: Compression.NONE };
   const bytes = await context.data.read(frame, Number(frame.length));
-  return context.decodePatch(bytes, context.base.read(origin.base), entry.sizeBytes);
+  const base = context.base.read(origin.base);
+  return context.decodePatch(bytes, base, entry.sizeBytes, context.take);
 }
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}

@@ -17,7 +17,13 @@ describe('the host policy', () => {
         hooks,
         sites: {
           '*': { keptVersions: 5, versions: 'read-only' },
-          www: { keptVersions: 1, afterSwitch: ['reload'], probe: { url: 'http://127.0.0.1/' } },
+          www: {
+            keptVersions: 1,
+            afterSwitch: ['reload'],
+            probe: { url: 'http://127.0.0.1/' },
+            names: 'portable',
+            links: 'inside',
+          },
         },
       }),
     );
@@ -27,6 +33,8 @@ describe('the host policy', () => {
       versions: 'read-only',
       afterSwitch: ['reload'],
       probe: { url: 'http://127.0.0.1/', timeoutMs: 10_000 },
+      names: 'portable',
+      links: 'inside',
     });
     expect(policy.policyOf('shop')).toEqual({ hooks, keptVersions: 5, versions: 'read-only' });
   });
@@ -44,6 +52,8 @@ describe('the host policy', () => {
     ['a negative number of versions', site({ keptVersions: -1 })],
     ['an unknown way to keep versions', site({ versions: 'locked' })],
     ['an unknown way to take drift', site({ drift: 'panic' })],
+    ['an unknown kind of names', site({ names: 'short' })],
+    ['an unknown kind of links', site({ links: 'hard' })],
     ['a scrub that never pauses', '{"scrub": {"contentEveryMs": -1}}'],
   ])('is refused with %s', (_, text) => {
     expect(() => parseHostPolicy(text)).toThrow(expect.objectContaining({ name: 'BadHostPolicy' }));

@@ -1,6 +1,6 @@
 import { isAbsolute } from 'node:path';
 import { shellType } from '#libs/assignment/command-sets.js';
-import { DomainError } from '#libs/contracts/index.js';
+import { DomainError } from '#libs/contracts/host.js';
 import type { ShellHostOptions } from './ports.js';
 import type { Hook, Probe, SitePolicy } from './site-policy.js';
 
@@ -39,6 +39,8 @@ const longestTimeoutMs = 3_600_000;
 const siteFields = new Set([
   'writable',
   'versions',
+  'names',
+  'links',
   'keptVersions',
   'liveDirectory',
   'beforeSwitch',
@@ -91,27 +93,23 @@ function siteOf(value: unknown, hooks: object, where: string): Partial<SitePolic
   const fields = objectOf(value, where);
   onlyFields(fields, siteFields, where);
   const policy: { -readonly [K in keyof SitePolicy]?: SitePolicy[K] } = {};
-  const { writable, versions, keptVersions, liveDirectory, probe, drift } = fields;
+  const { writable, versions, names, links, keptVersions, liveDirectory, probe, drift } = fields;
   if (writable !== undefined) policy.writable = textsOf(writable, `${where}: writable`);
   for (const when of ['beforeSwitch', 'afterSwitch'] as const) {
     if (fields[when] === undefined) continue;
-    const names = textsOf(fields[when], `${where}: ${when}`);
-    const unknown = names.find((name) => !Object.hasOwn(hooks, name));
+    const hookNames = textsOf(fields[when], `${where}: ${when}`);
+    const unknown = hookNames.find((name) => !Object.hasOwn(hooks, name));
     if (unknown !== undefined) throw new BadHostPolicy(`${where} names no hook with ${unknown}`);
-    policy[when] = names;
+    policy[when] = hookNames;
   }
   if (versions !== undefined) {
-    if (versions !== 'as-signed' && versions !== 'read-only') {
-      throw new BadHostPolicy(`${where}: versions is as-signed or read-only`);
-    }
-    policy.versions = versions;
+    policy.versions = oneOf(['as-signed', 'read-only'], versions, `${where}: versions`);
   }
   if (drift !== undefined) {
-    if (drift !== 'report' && drift !== 'repair' && drift !== 'ignore') {
-      throw new BadHostPolicy(`${where}: drift is report, repair or ignore`);
-    }
-    policy.drift = drift;
+    policy.drift = oneOf(['report', 'repair', 'ignore'], drift, `${where}: drift`);
   }
+  if (names !== undefined) policy.names = oneOf(['any', 'portable'], names, `${where}: names`);
+  if (links !== undefined) policy.links = oneOf(['any', 'inside'], links, `${where}: links`);
   if (keptVersions !== undefined) {
     policy.keptVersions = numberOf(keptVersions, 1000, `${where}: keptVersions`);
   }
@@ -194,6 +192,12 @@ function textsOf(value: unknown, where: string): string[] {
     throw new BadHostPolicy(`${where} is no list of texts`);
   }
   return value;
+}
+
+function oneOf<const T extends string>(known: readonly T[], value: unknown, where: string): T {
+  const found = known.find((each) => each === value);
+  if (found === undefined) throw new BadHostPolicy(`${where} is ${known.join(' or ')}`);
+  return found;
 }
 
 const isText = (value: unknown): value is string =>

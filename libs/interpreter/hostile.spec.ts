@@ -12,7 +12,8 @@ import {
   hostilePaths,
   hostileValues,
 } from './test-hostile-commands.js';
-import { hostileEverywhere, hostilePathList } from './test-hostile-paths.js';
+import { hostileContainers } from './test-hostile-containers.js';
+import { foreignPathList, hostileEverywhere, hostilePathList } from './test-hostile-paths.js';
 import { unusual, with_, without } from './test-unusual-commands.js';
 
 const corpus = [
@@ -41,6 +42,14 @@ describe('the plan refuses', () => {
     expect(() => plan(new TestAssignment().put(path, 'x'), base)).toThrow(
       expect.objectContaining({ name: 'IllegalCommand', reason }),
     );
+  });
+
+  it.each(foreignPathList)('the path %j where names are portable: %s', (path, reason) => {
+    const assignment = () => new TestAssignment().put(path, 'x');
+    expect(() => plan(assignment(), base, {}, { refuseForeignNames: true })).toThrow(
+      expect.objectContaining({ name: 'IllegalCommand', reason }),
+    );
+    expect(() => plan(assignment(), base)).not.toThrow(expect.objectContaining({ reason }));
   });
 
   it('lone surrogates, which would all be one file on disk', () => {
@@ -112,7 +121,10 @@ describe('the plan accepts', () => {
 
 it('the corpus of refusals has the size that is promised', () => {
   const distinct = (names: readonly string[]) => new Set(names).size;
-  expect(distinct(corpus.map(([name]) => name))).toBeGreaterThanOrEqual(150);
+  const named = [...hostilePaths, ...hostileOrder, ...hostileValues, ...confusable];
+  const names = [...named.map(([name]) => name), ...hostileContainers.map(([name]) => name)];
+  expect(distinct(names)).toBeGreaterThanOrEqual(150);
+  expect(distinct(corpus.map(([name]) => name))).toBeGreaterThanOrEqual(200);
   expect(distinct(hostilePathList.map(([path]) => path))).toBeGreaterThanOrEqual(100);
   expect(distinct(unusual.map(([name]) => name))).toBeGreaterThanOrEqual(40);
 });

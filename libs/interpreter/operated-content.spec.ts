@@ -32,11 +32,8 @@ function baseOf(bytes: Uint8Array, sizeBytes = bytes.length) {
   return {
     sizeBytes,
     all: () => bytes,
-    *range(offset: number, length: number) {
-      const half = length >> 1;
-      yield bytes.subarray(offset, offset + half);
-      yield bytes.subarray(offset + half, offset + length);
-    },
+    readInto: (offset: number, target: Uint8Array) =>
+      target.set(bytes.subarray(offset, offset + target.length)),
   };
 }
 

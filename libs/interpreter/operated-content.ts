@@ -1,17 +1,10 @@
-import type { PatchOperation } from '#libs/contracts/index.js';
+import type { PatchOperation } from '#libs/contracts/host.js';
+import { BaseBlocks, type PatchBase } from './base-blocks.js';
 
-/** Larger bases are read where an operation wants them. */
-const wholeBaseBytes = 64 * 1024 ** 2;
 const pieceBytes = 262_144;
 /** Shorter stretches are gone through byte by byte: a view of them costs more. */
 const fewBytes = 64;
-
-/** The base file of a patch. */
-export interface PatchBase {
-  readonly sizeBytes: number;
-  all(): Uint8Array;
-  range(offset: number, length: number): Iterable<Uint8Array>;
-}
+const wordsAtOnce = 4;
 
 /**
  * What operations make of a base and of the patch's bytes: copies and literals in turn, in pieces.
@@ -28,19 +21,19 @@ export async function* operatedContent(
 ): AsyncGenerator<Uint8Array> {
   const source = new ByteSource(bytes);
   const target = new Pieces(lengthOf(operations));
-  const whole = base.sizeBytes <= wholeBaseBytes ? base.all() : undefined;
+  const blocks = new BaseBlocks(base, operations);
   try {
     for (const { copyOffset, copyLength, literalLength } of operations) {
-      for (const copied of rangeOf(base, whole, Number(copyOffset), Number(copyLength))) {
-        for (let at = 0; at < copied.length; ) {
-          if (isDifference && source.length === 0 && !(await source.more())) return;
-          const most = isDifference ? Math.min(target.room, source.length) : target.room;
-          const count = Math.min(copied.length - at, most);
-          target.put(copied, at, count);
-          if (isDifference) target.change(source, count);
-          at += count;
-          if (target.room === 0) yield target.next();
-        }
+      const end = Number(copyOffset) + Number(copyLength);
+      for (let from = Number(copyOffset); from < end; ) {
+        if (isDifference && source.length === 0 && !(await source.more())) return;
+        const copied = blocks.piece(from, end);
+        const most = isDifference ? Math.min(target.room, source.length) : target.room;
+        const count = Math.min(copied.length, most);
+        target.put(copied, 0, count);
+        if (isDifference) target.change(source, count);
+        from += count;
+        if (target.room === 0) yield target.next();
       }
       for (let left = Number(literalLength); left > 0; ) {
         if (source.length === 0 && !(await source.more())) return;
@@ -62,12 +55,6 @@ function lengthOf(operations: readonly PatchOperation[]): number {
     length += Number(copyLength) + Number(literalLength);
   }
   return length;
-}
-
-function* rangeOf(base: PatchBase, whole: Uint8Array | undefined, offset: number, length: number) {
-  if (length === 0) return;
-  if (whole) yield whole.subarray(offset, offset + length);
-  else yield* base.range(offset, length);
 }
 
 /** Collects small stretches into pieces that are worth a write; the last is full as well. */
@@ -109,7 +96,7 @@ class Pieces {
   }
 }
 
-/** Adds byte by byte. A difference is mostly zeros, which are passed over four at a time. */
+/** Adds byte by byte. A difference is mostly zeros, which are passed over 16 at a time. */
 function addTo(
   target: Uint8Array,
   targetAt: number,
@@ -130,10 +117,14 @@ function addTo(
   if (isShort) return;
   const first = from + head;
   const words = new Int32Array(bytes.buffer, bytes.byteOffset + first, (end - first) >> 2);
-  for (let word = 0; word < words.length; word++) {
-    if (words[word] !== 0) add(first + 4 * word, first + 4 * word + 4);
+  const most = words.length - (words.length % wordsAtOnce);
+  for (let word = 0; word < most; word += wordsAtOnce) {
+    const one = (words[word] as number) | (words[word + 1] as number);
+    const other = (words[word + 2] as number) | (words[word + 3] as number);
+    if (one !== 0) add(first + 4 * word, first + 4 * word + 8);
+    if (other !== 0) add(first + 4 * word + 8, first + 4 * word + 16);
   }
-  add(first + 4 * words.length, end);
+  add(first + 4 * most, end);
 }
 
 /** Bytes that come in pieces of any size: what is left of one is `bytes` from `at`. */

@@ -5,7 +5,7 @@ import {
   type PatchFile,
   type PatchOperation,
   PatchOperationSchema,
-} from '#libs/contracts/index.js';
+} from '#libs/contracts/host.js';
 import type { IllegalReason } from './errors.js';
 
 /** What a patch says of itself, its operations spelled out. */

@@ -7,7 +7,7 @@ import {
   sortByPath,
   treeDigest,
 } from '#libs/content-store/manifest.js';
-import type { Command } from '#libs/contracts/index.js';
+import type { Command } from '#libs/contracts/host.js';
 import { CommandPlayer } from './command-player.js';
 import { setConfigurationValue } from './configuration.js';
 import { IllegalCommand, WrongResult } from './errors.js';

@@ -1,5 +1,5 @@
 import type { FileEntry, Manifest, TreeEntry } from '#libs/content-store/manifest.js';
-import type { DataSlice, PatchEncoding, PatchOperation } from '#libs/contracts/index.js';
+import type { DataSlice, PatchEncoding, PatchOperation } from '#libs/contracts/host.js';
 import type { ConfigurationFormat } from './configuration.js';
 import { IllegalCommand, type IllegalReason } from './errors.js';
 import { foldPath, parentOf } from './paths.js';

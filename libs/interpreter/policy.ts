@@ -1,4 +1,4 @@
-import type { AssignmentHeader } from '#libs/contracts/index.js';
+import type { AssignmentHeader } from '#libs/contracts/host.js';
 import { maxPathBytes } from './paths.js';
 
 /** What this server allows, whatever was signed. */
@@ -11,6 +11,8 @@ export interface PlanPolicy {
   readonly maxPatchBytes: number;
   /** For file systems without case or with normalisation. */
   readonly refuseCaseCollisions: boolean;
+  /** Refuses control characters and names that other systems reserve. */
+  readonly refuseForeignNames: boolean;
   /**
    * `inside` refuses links whose target is absolute or leaves the tree. They are never followed
    * here.
@@ -26,6 +28,7 @@ export const defaultPolicy: PlanPolicy = {
   maxCommands: 5_000_000,
   maxPatchBytes: 1024 ** 3,
   refuseCaseCollisions: false,
+  refuseForeignNames: false,
   linkTargets: 'any',
   hooks: [],
 };

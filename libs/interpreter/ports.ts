@@ -1,6 +1,7 @@
 import type { Clock } from '#libs/clock/clock.js';
 import type { Manifest } from '#libs/content-store/manifest.js';
 import type { DataSlice } from '#libs/contracts/index.js';
+import type { TakeMemory } from '#libs/native/work-memory.js';
 import type { BuildCounts } from './build-counts.js';
 import type { Step } from './plan.js';
 import type { Hook, Probe } from './site-policy.js';
@@ -81,11 +82,13 @@ export interface InterpreterPorts {
   syncFilesystem(path: string): void | Promise<void>;
   /**
    * Decodes a zstd frame whose reference prefix is `base`; refuses a result longer than `maxBytes`.
+   * @param take may give the memory of the result
    */
   decodePatch(
     frame: Uint8Array,
     base: Uint8Array,
     maxBytes: number,
+    take?: TakeMemory,
   ): Uint8Array | Promise<Uint8Array>;
   /** Where versions are made and switched, if not here. */
   readonly otherHost?: OtherHost;

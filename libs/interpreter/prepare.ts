@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, renameSync, rmSync, statfsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { AssignmentRefused } from '#libs/assignment/errors.js';
 import { emptyManifest, type Manifest, treeDigest } from '#libs/content-store/manifest.js';
-import type { AssignmentHeader, Command } from '#libs/contracts/index.js';
+import type { AssignmentHeader, Command } from '#libs/contracts/host.js';
 import { BaseTree } from './adapters/base-tree.js';
 import { appendRecord } from './adapters/journal-file.js';
 import { readManifestFile, writeManifestFile } from './adapters/manifest-file.js';
@@ -106,7 +106,13 @@ export async function planInput(
 ): Promise<Plan> {
   const { header } = input.head;
   const hooks = Object.keys(input.sitePolicy?.hooks ?? {});
-  const policy = { ...defaultPolicy, maxPathBytes: roomForPaths(layout), hooks, ...input.policy };
+  const { names, links } = { ...defaultSitePolicy, ...input.sitePolicy };
+  const policy: PlanPolicy = {
+    ...defaultPolicy,
+    ...{ maxPathBytes: roomForPaths(layout), hooks, linkTargets: links },
+    ...{ refuseCaseCollisions: names === 'portable', refuseForeignNames: names === 'portable' },
+    ...input.policy,
+  };
   const commands = await collect(input.commands, header);
   const read: FileReader = async (entry, origin) => {
     const base = new BaseTree(paths.tree, paths.pristine);

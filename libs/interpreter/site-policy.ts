@@ -23,6 +23,13 @@ export interface SitePolicy {
   readonly writable: readonly string[];
   /** `read-only` takes the right to write from everybody, in all files but the writable ones. */
   readonly versions: 'as-signed' | 'read-only';
+  /**
+   * `portable` refuses names that other file systems take for one another or reserve, and control
+   * characters in names.
+   */
+  readonly names: 'any' | 'portable';
+  /** `inside` refuses symlinks whose target is absolute or leaves the tree. */
+  readonly links: 'any' | 'inside';
   /** Versions that stay on disk besides the live one and the backup. */
   readonly keptVersions: number;
   /** An absolute path that must be a real directory with the live tree; exchanged at a switch. */
@@ -40,6 +47,8 @@ export interface SitePolicy {
 export const defaultSitePolicy: SitePolicy = {
   writable: [],
   versions: 'as-signed',
+  names: 'any',
+  links: 'any',
   keptVersions: defaultKeptVersions,
   beforeSwitch: [],
   afterSwitch: [],

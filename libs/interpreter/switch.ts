@@ -1,5 +1,5 @@
 import { existsSync, renameSync, rmSync, symlinkSync } from 'node:fs';
-import { appendRecord } from './adapters/journal-file.js';
+import { appendRecord, noteRecord, syncJournal } from './adapters/journal-file.js';
 import { mendJournal } from './adapters/journal-upkeep.js';
 import { openSite, syncDirectory } from './adapters/site-directory.js';
 import { readSite, type SiteOnDisk } from './adapters/site-state.js';
@@ -137,6 +137,7 @@ export function continueSwitch(
   if (directory) placeDirectory(directory, sequence, doneBefore);
   if (readSite(layout).live !== sequence) replaceLink(layout.live, sequence);
   finishSwitch(layout, lastSwitch, { ...lastSwitch, ports }, ports.clock.nowMs());
+  syncJournal(layout.journal);
 }
 
 async function stageMissing(layout: SiteLayout, input: SwitchInput, ports: SwitchPorts) {
@@ -157,6 +158,8 @@ async function cleanUp(
   { otherHost }: SwitchPorts,
 ): Promise<readonly number[]> {
   try {
+    await new Promise(setImmediate);
+    syncJournal(layout.journal);
     const outdated = await prune(layout, input.keptVersions ?? defaultKeptVersions);
     await removeStaged(input.liveDirectory, outdated);
     await otherHost?.remove(layout.site, outdated);
@@ -167,7 +170,11 @@ async function cleanUp(
   }
 }
 
-/** What is left to do once `live` names the new version. */
+/**
+ * What is left to do once `live` names the new version. After this the switch is durable: the link
+ * is the truth, and what was journalled before it tells a recovery the rest. The last line only
+ * spares that, so nobody waits until it is on the disk.
+ */
 export function finishSwitch(
   layout: SiteLayout,
   version: { readonly sequence: number; readonly treeDigest: string },
@@ -180,7 +187,7 @@ export function finishSwitch(
   ports.failpoint?.('backup-replaced');
   syncDirectory(layout.directory);
   const switched = { sequence, treeDigest, directory, timeMs: switchedAtMs } as const;
-  appendRecord(layout.journal, { state: 'SWITCHED', ...switched });
+  noteRecord(layout.journal, { state: 'SWITCHED', ...switched });
   ports.failpoint?.('switched-journaled');
   return { sequence, treeDigest, switchedAtMs };
 }

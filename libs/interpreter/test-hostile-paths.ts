@@ -52,6 +52,19 @@ export const hostilePathList: readonly (readonly [string, IllegalReason])[] = [
   [`/${'a'.repeat(5000)}`, 'absolute-path'],
 ];
 
+/** No path where a site's names must mean the same everywhere. */
+export const foreignPathList: readonly (readonly [string, IllegalReason])[] = [
+  ...['x\ny', '\u0001', 'd/\u001b[2J', 'x\r', 'a\tb', '\u007f', 'x\u009b', 'd/\u0085/y'].map(
+    (path) => [path, 'control-character'] as const,
+  ),
+  ...['CON', 'con', 'd/nul', 'aux.html', 'COM1', 'lpt9.txt', 'prn.', 'CONIN$', 'com\u00b9'].map(
+    (path) => [path, 'reserved-name'] as const,
+  ),
+  ...['x.', 'x ', 'd./x', 'x:stream', 'c:\\x', 'a|b', '*', 'x?', '"x"', '<x>', 'PROGRA~1'].map(
+    (path) => [path, 'reserved-name'] as const,
+  ),
+];
+
 type Play = (a: TestAssignment, path: string) => TestAssignment;
 
 /** Every command that names a path. */

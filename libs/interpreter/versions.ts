@@ -32,7 +32,6 @@ export function findVersion(location: SiteLocation, treeDigest: string): number 
  * version that is being prepared, whose base may be an old one. Returns what was removed.
  */
 export async function prune(layout: SiteLayout, keptVersions: number): Promise<readonly number[]> {
-  await new Promise(setImmediate);
   return exclusively(layout.directory, async () => {
     const outdated = setAside(layout, keptVersions);
     for (const sequence of outdated) {

@@ -12,12 +12,14 @@ import {
 } from 'node:fs';
 import type { FileEntry } from '#libs/content-store/manifest.js';
 import { linkAt, type StatusAt, statusAt } from '#libs/native/linkat.js';
+import { KeptMemory } from '#libs/native/work-memory.js';
 import { DamagedBase } from '../errors.js';
 import { ConfinedTree } from './confined-tree.js';
 import { setStatus } from './new-file.js';
 
 const chunkBytes = 1_048_576;
-const keptBytes = 8 * 1_048_576;
+/** As much as a base that is needed in one piece has, as a rule. */
+const keptBytes = 32 * 1_048_576;
 const { COPYFILE_EXCL, COPYFILE_FICLONE_FORCE, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } = constants;
 const cannotLink = new Set(['EXDEV', 'EMLINK', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS']);
 
@@ -25,7 +27,7 @@ const cannotLink = new Set(['EXDEV', 'EMLINK', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP',
 export class BaseTree {
   private readonly tree: ConfinedTree;
   private readonly pristine?: ConfinedTree;
-  private memory = Buffer.alloc(0);
+  private readonly memory = new KeptMemory(keptBytes);
   private way: 'reflink' | 'link' | undefined;
 
   /** @param pristine where the signed content of files is that applications may write */
@@ -66,15 +68,23 @@ export class BaseTree {
     return false;
   }
 
-  /** All bytes of a file, valid until another is read so. @throws DamagedBase */
-  read(file: FileEntry): Uint8Array {
+  /**
+   * All bytes of a file, or a stretch of it, valid until another is read so: new memory costs more
+   * than reading. @throws DamagedBase
+   */
+  read(file: FileEntry, offset = 0, length = file.sizeBytes): Uint8Array {
+    const bytes = this.memory.take(length);
+    this.readInto(file, offset, bytes);
+    return bytes;
+  }
+
+  /** Fills `target` with what is at `offset`. @throws DamagedBase */
+  readInto(file: FileEntry, offset: number, target: Uint8Array): void {
     const fd = this.open(file);
     try {
-      const bytes = this.memoryFor(file.sizeBytes);
-      for (let done = 0; done < bytes.length; ) {
-        done += readSome(fd, file, bytes.subarray(done), done);
+      for (let done = 0; done < target.length; ) {
+        done += readSome(fd, file, target.subarray(done), offset + done);
       }
-      return bytes;
     } finally {
       closeSync(fd);
     }
@@ -99,15 +109,6 @@ export class BaseTree {
   close(): void {
     this.tree.close();
     this.pristine?.close();
-  }
-
-  /** The same for all files, where they are not large: new memory costs more than reading. */
-  private memoryFor(bytes: number): Uint8Array {
-    if (bytes > keptBytes) return Buffer.allocUnsafeSlow(bytes);
-    if (this.memory.length < bytes) {
-      this.memory = Buffer.allocUnsafeSlow(Math.min(keptBytes, 2 * bytes));
-    }
-    return this.memory.subarray(0, bytes);
   }
 
   /** The file that is there, which has the size it should have. @throws DamagedBase */

@@ -7,9 +7,11 @@ import {
   openSync,
   readFileSync,
   renameSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
+import { UnsafeDirectory } from '../errors.js';
 import {
   emptyJournal,
   encodeRecord,
@@ -19,16 +21,37 @@ import {
 } from '../journal.js';
 import { syncDirectory } from './site-directory.js';
 
-const { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } = constants;
+const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
+/** A link is not followed, and a FIFO that somebody put there holds nothing up. */
+const asFile = O_NOFOLLOW | O_NONBLOCK;
 
 /** Appends one line durably, or not at all. */
 export function appendRecord(path: string, record: JournalRecord): void {
-  const fd = openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600);
+  append(path, record, (fd) => fsyncSync(fd));
+}
+
+/** Appends one line that is lost with the host's power, until `syncJournal`, or not at all. */
+export function noteRecord(path: string, record: JournalRecord): void {
+  append(path, record, () => undefined);
+}
+
+/** Makes durable what was noted. */
+export function syncJournal(path: string): void {
+  const fd = openSync(path, O_RDONLY | asFile);
   try {
-    const { size } = fstatSync(fd);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function append(path: string, record: JournalRecord, flush: (fd: number) => void): void {
+  const fd = openSync(path, O_WRONLY | O_CREAT | O_APPEND | asFile, 0o600);
+  try {
+    const size = sizeOf(fd, path);
     try {
       writeFileSync(fd, encodeRecord(record));
-      fsyncSync(fd);
+      flush(fd);
     } catch (error) {
       // Half a line would swallow the next one.
       ftruncateSync(fd, size);
@@ -61,18 +84,33 @@ export function readJournal(path: string): JournalReading {
 }
 
 function textOf(path: string): string {
+  let fd: number;
   try {
-    return readFileSync(path, 'utf8');
+    fd = openSync(path, O_RDONLY | asFile);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
     throw error;
   }
+  try {
+    sizeOf(fd, path);
+    return readFileSync(fd, 'utf8');
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** @throws UnsafeDirectory for what is no file */
+function sizeOf(fd: number, path: string): number {
+  const stats = fstatSync(fd);
+  if (!stats.isFile()) throw new UnsafeDirectory(path, 'is no file');
+  return stats.size;
 }
 
 /** Replaces the journal in one step. */
 export function replaceJournal(path: string, records: readonly JournalRecord[]): void {
   const next = `${path}.next`;
-  const fd = openSync(next, 'w', 0o600);
+  rmSync(next, { force: true });
+  const fd = openSync(next, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600);
   try {
     writeFileSync(fd, records.map(encodeRecord).join(''));
     fsyncSync(fd);

@@ -69,6 +69,7 @@ const removal = (name: string): string =>
 async function* contentsOf(steps: readonly FileStep[], { data }: OtherVersion) {
   const base = {
     read: () => none,
+    readInto: () => undefined,
     range: () => [],
   };
   for (const step of steps) {

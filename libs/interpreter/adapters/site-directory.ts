@@ -1,4 +1,12 @@
-import { closeSync, fsyncSync, lstatSync, mkdirSync, openSync, realpathSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  realpathSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { UnsafeDirectory } from '../errors.js';
 import { type SiteLayout, type SiteLocation, siteLayout } from '../site-layout.js';
@@ -8,8 +16,8 @@ import { type SiteLayout, type SiteLocation, siteLayout } from '../site-layout.j
  * @throws UnsafeDirectory
  */
 export function openSite({ root, site }: SiteLocation): SiteLayout {
-  mkdirSync(root, { recursive: true });
-  const resolved = realpathSync(root);
+  if (!existsSync(root)) mkdirSync(root, { recursive: true });
+  const resolved = realpathSync.native(root);
   const layout = siteLayout({ root: resolved, site });
   for (const path of [join(resolved, 'sites'), layout.directory, layout.versions]) {
     makeDirectory(path);
@@ -27,12 +35,17 @@ export function syncDirectory(path: string): void {
   }
 }
 
+/** Looks first: the directory is nearly always there, and an error costs more than the look. */
 function makeDirectory(path: string): void {
+  if (lstatSync(path, { throwIfNoEntry: false }) === undefined) makeNew(path);
+  if (!lstatSync(path).isDirectory()) throw new UnsafeDirectory(path, 'is not a directory');
+}
+
+function makeNew(path: string): void {
   try {
     mkdirSync(path, 0o755);
     syncDirectory(join(path, '..'));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
-  if (!lstatSync(path).isDirectory()) throw new UnsafeDirectory(path, 'is not a directory');
 }

@@ -1,6 +1,7 @@
 import { constants, copyFileSync, fchmodSync, mkdirSync, symlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { TreeEntry } from '#libs/content-store/manifest.js';
+import { KeptMemory } from '#libs/native/work-memory.js';
 import type { BuildCounts } from '../build-counts.js';
 import { DamagedBase, WrongContent } from '../errors.js';
 import type { ContentContext } from '../file-content.js';
@@ -14,6 +15,8 @@ import { NewFile, setStatus } from './new-file.js';
  * Steps between two turns of the event loop. Synchronous calls are twice as fast as pooled ones.
  */
 const stepsPerTurn = 16;
+/** Of memory that files are decoded to, one after the other. */
+const keptBytes = 32 * 1_048_576;
 
 /** Where a version's files are: its tree, and the signed content of files that may be written. */
 export interface VersionPaths {
@@ -65,7 +68,8 @@ class VersionBuilder {
   }
 
   async build(steps: readonly Step[]): Promise<BuildCounts> {
-    const ahead = new ReadAhead(steps, { ...this.sources, base: this.base });
+    const { take } = new KeptMemory(keptBytes);
+    const ahead = new ReadAhead(steps, { ...this.sources, base: this.base, take });
     for (const [index, step] of steps.entries()) {
       if (index % stepsPerTurn === stepsPerTurn - 1) await nextTurn();
       if (step.kind === 'make') this.make(step.entry);
