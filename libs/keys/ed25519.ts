@@ -44,8 +44,22 @@ export function keyIdOf(publicKey: Uint8Array): string {
   return createHash('sha256').update(publicKey).digest('hex');
 }
 
+/** Reading a key costs as much as half a verification; an agent knows a few hundred. */
+const sound = new Map<string, KeyObject>();
+const maxSound = 1_024;
+
 /** @throws UnacceptableKey for anything but a sound Ed25519 key in SPKI DER */
 export function importPublicKey(publicKey: Uint8Array): KeyObject {
+  const der = Buffer.from(publicKey).toString('latin1');
+  const known = sound.get(der);
+  if (known) return known;
+  const key = checkedKey(publicKey);
+  if (sound.size >= maxSound) sound.clear();
+  sound.set(der, key);
+  return key;
+}
+
+function checkedKey(publicKey: Uint8Array): KeyObject {
   const prefix = Buffer.from(publicKey.subarray(0, spkiPrefix.length));
   if (publicKey.length !== spkiPrefix.length + pointBytes || !prefix.equals(spkiPrefix)) {
     throw new UnacceptableKey('the public key is not an Ed25519 key in SPKI DER form');

@@ -36,6 +36,9 @@ export interface TlsAuthority {
   issue(publicKey: Uint8Array, uri: string, nowMs: number): Promise<string>;
 }
 
+/** Below `<data-dir>/keys`: what lets hosts and people read content. */
+export const contentTokenFile = 'content-token';
+
 /** Where the control plane gets its keys. */
 export interface ControlKeys {
   tlsAuthority(): Promise<TlsAuthority>;
@@ -58,6 +61,8 @@ export interface ControlKeys {
   joinToken(): Promise<string>;
   /** What a staging server must show to bring content. */
   stagingToken(): Promise<string>;
+  /** What other hosts, and people, must show to read content. */
+  contentToken(): Promise<string>;
 }
 
 /** Where an agent gets its own key. */

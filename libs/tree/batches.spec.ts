@@ -49,9 +49,39 @@ describe('batches', () => {
     expect(board.take(0)).toBeDefined();
   });
 
-  test('whoever has nothing else to do takes the first that nobody fetches', () => {
+  test('who reads on has the next of its stripe, until that is far ahead', () => {
+    const board = new BatchBoard(1_000, 2, nothing);
+    let batch = board.take(0);
+    const read: number[] = [];
+    for (let next: typeof batch | 'later' = batch; batch && next !== 'later'; ) {
+      read.push(batch.index);
+      board.putBack(batch, batch.endBlock);
+      next = board.takeAfter(batch);
+      if (next !== 'later') batch = next;
+    }
+    expect(read.slice(0, 3)).toEqual([0, 2, 4]);
+    expect(read.length).toBeLessThan(20);
+    const other = board.take(1);
+    if (other) board.putBack(other, other.endBlock);
+    expect(batch && board.takeAfter(batch)).toMatchObject({ index: read.length * 2 });
+  });
+
+  test('who reads on stops at what somebody fetches, is here, or was given up before', () => {
+    const board = new BatchBoard(64, 1, (index) => index === 3);
+    const [first, second] = [board.take(0), board.take(0)];
+    if (!first || !second) throw new Error('there are no batches');
+    expect(board.takeAfter(first)).toBeUndefined();
+    expect(board.takeAfter({ ...second, index: 2 })).toBeUndefined();
+    board.putBack(first);
+    expect(board.takeAfter(second)).toBeUndefined();
+  });
+
+  test('whoever has nothing else to do takes the last within reach that nobody fetches', () => {
     const board = new BatchBoard(64, 2, nothing);
-    board.take(0);
-    expect(board.takeAny()?.index).toBe(1);
+    const last = board.takeLast();
+    expect(last?.index).toBe(15);
+    expect(board.takeLast()?.index).toBe(14);
+    if (last) board.putBack(last);
+    expect(board.takeLast()?.index).toBe(15);
   });
 });

@@ -3,7 +3,7 @@ const mostBlocks = 4;
 /** A stripe of fewer batches would be short of requests to keep under way. */
 const fewestBatches = 32;
 /** How far, in batches of each stripe, requests may be ahead of the first batch that lacks. */
-const batchesAhead = 4;
+const batchesAhead = 8;
 
 /**
  * How many blocks make a batch. Depends on nothing else: leaders of one plan must agree which batch
@@ -31,6 +31,8 @@ export class BatchBoard {
   /** By index; `undefined`: it is here. */
   private readonly batches: (Batch | undefined)[] = [];
   private readonly taken = new Set<number>();
+  /** What a whole batch has, but for the last one. */
+  readonly batchBlocks: number;
   private readonly ahead: number;
   /** No batch before it is missing. */
   private firstMissing = 0;
@@ -41,6 +43,7 @@ export class BatchBoard {
     hasBlock: (index: number) => boolean,
   ) {
     const size = blocksPerBatch(blockCount, stripeCount);
+    this.batchBlocks = size;
     this.ahead = batchesAhead * stripeCount;
     for (let index = 0; index * size < blockCount; index++) {
       const endBlock = Math.min(blockCount, (index + 1) * size);
@@ -59,14 +62,41 @@ export class BatchBoard {
 
   /** The next batch of a stripe; none while it is far ahead of the others. */
   take(stripe: number): Batch | undefined {
-    const first = this.firstMissing;
-    const offset = (stripe - (first % this.stripeCount) + this.stripeCount) % this.stripeCount;
-    return this.takeFrom(first + offset, this.stripeCount);
+    const batch = this.free(stripe);
+    if (batch) this.taken.add(batch.index);
+    return batch;
   }
 
-  /** The first batch that nobody fetches, of any stripe: for whoever has nothing else to do. */
-  takeAny(): Batch | undefined {
-    return this.takeFrom(this.firstMissing, 1);
+  /**
+   * The batch that follows in its stripe, for who reads on after this one; `later` while it is far
+   * ahead of the other stripes, none where it is here, if only in part, or another fetches it, or
+   * one before it was given up.
+   */
+  takeAfter({ index: before }: Batch): Batch | 'later' | undefined {
+    const index = before + this.stripeCount;
+    const batch = this.batches[index];
+    if (!batch || this.taken.has(index) || !this.isWhole(batch)) return undefined;
+    const first = this.free(index % this.stripeCount);
+    if (!first) return 'later';
+    if (first.index !== index) return undefined;
+    this.taken.add(index);
+    return batch;
+  }
+
+  /** Nothing of it is here. */
+  isWhole({ index, firstBlock }: Batch): boolean {
+    return firstBlock === index * this.batchBlocks;
+  }
+
+  /** The last batch within reach that nobody fetches: the one that is needed latest. */
+  takeLast(): Batch | undefined {
+    for (let index = this.endOfReach() - 1; index >= this.firstMissing; index--) {
+      const batch = this.batches[index];
+      if (!batch || this.taken.has(index)) continue;
+      this.taken.add(index);
+      return batch;
+    }
+    return undefined;
   }
 
   /** A batch was not fetched, or only up to a block. */
@@ -77,15 +107,19 @@ export class BatchBoard {
     this.advance();
   }
 
-  private takeFrom(start: number, step: number): Batch | undefined {
-    const end = Math.min(this.batches.length, this.firstMissing + this.ahead);
-    for (let index = start; index < end; index += step) {
+  /** The first of a stripe that nobody fetches. */
+  private free(stripe: number): Batch | undefined {
+    const { firstMissing, stripeCount } = this;
+    const offset = (stripe - (firstMissing % stripeCount) + stripeCount) % stripeCount;
+    for (let index = firstMissing + offset; index < this.endOfReach(); index += stripeCount) {
       const batch = this.batches[index];
-      if (!batch || this.taken.has(index)) continue;
-      this.taken.add(index);
-      return batch;
+      if (batch && !this.taken.has(index)) return batch;
     }
     return undefined;
+  }
+
+  private endOfReach(): number {
+    return Math.min(this.batches.length, this.firstMissing + this.ahead);
   }
 
   private advance(): void {

@@ -69,6 +69,14 @@ describe('the plan of the trees', () => {
     },
   );
 
+  test('few take it from one another in a row and share no uplink; many in stripes', () => {
+    const sizeBytes = 400 * blockBytes;
+    expect(planTrees(equalLinks(8, sizeBytes)).trees).toHaveLength(1);
+    expect(planTrees(equalLinks(100, sizeBytes)).trees.length).toBeGreaterThan(1);
+    const { sentBytes } = predict(planTrees(equalLinks(8, sizeBytes)), equalLinks(8, sizeBytes));
+    for (const bytes of sentBytes.values()) expect(bytes).toBe(sizeBytes);
+  });
+
   test('nobody sends more than its share, and the origin one copy', () => {
     const load = equalLinks(40, 400 * blockBytes);
     const { sentBytes, receivedBytes } = predict(planTrees(load), load);

@@ -16,12 +16,17 @@ export function listenerOptions(identity: TlsIdentity): ServerOptions {
   };
 }
 
+/** Whether an agent may serve a client; over plain HTTP nobody is asked. */
+export function isOfFleet(request: IncomingMessage): boolean {
+  return !(request.socket instanceof TLSSocket) || showsCertificate(request);
+}
+
 /**
- * Whether a client has shown a certificate of the fleet; over plain HTTP nobody is asked. A resumed
- * session counts as authorized even if it was begun without a certificate, so a name must be there.
+ * Whether a client has shown a certificate of the fleet. A resumed session counts as authorized
+ * even if it was begun without a certificate, so a name must be there.
  */
-export function isOfFleet({ socket }: IncomingMessage): boolean {
-  if (!(socket instanceof TLSSocket)) return true;
+export function showsCertificate({ socket }: IncomingMessage): boolean {
+  if (!(socket instanceof TLSSocket)) return false;
   const { subjectaltname } = socket.getPeerCertificate();
   const isNamed = nodeIn(subjectaltname) !== undefined || isControlPlane(subjectaltname);
   return socket.authorized && isNamed;

@@ -7,7 +7,12 @@ import {
   readRootFile,
 } from '#libs/assignment/root-document.js';
 import { generatePrivateKeyPem, type SigningKey, signingKeyFromPem } from '../ed25519.js';
-import type { AgentKeys, ControlKeys, ScheduledKey } from '../key-provider.js';
+import {
+  type AgentKeys,
+  type ControlKeys,
+  contentTokenFile,
+  type ScheduledKey,
+} from '../key-provider.js';
 import { controlPlaneUri } from '../tls-names.js';
 import { agreementPrivateKey } from '../x25519.js';
 
@@ -63,6 +68,7 @@ export function controlKeysIn(directory: string): ControlKeys {
       signingKeyFromPem(await secret(directory, 'audit-key.pem', generatePrivateKeyPem)),
     joinToken: () => token(directory, 'join-token', 'espj_'),
     stagingToken: () => token(directory, 'staging-token', 'espt_'),
+    contentToken: () => token(directory, contentTokenFile, 'espc_'),
   };
 }
 

@@ -33,6 +33,7 @@ const keys: ControlKeys = {
   auditKey: async () => Promise.reject(new Error('not asked for')),
   joinToken: async () => 'espj_right',
   stagingToken: async () => 'espt_right',
+  contentToken: async () => 'espc_right',
 };
 const access = {
   url: 'nats://127.0.0.1:4222',

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { Cancel, Clock } from '#libs/clock/clock.js';
+import { type Cancel, type Clock, scheduleTogether } from '#libs/clock/clock.js';
 import type {
   EventContext,
   NextLeaderReplySchema,
@@ -22,7 +22,7 @@ import type { Distributions } from './distributions.js';
 import type { Leaders, View } from './ports.js';
 
 const retryAfterErrorMs = 1_000;
-const lookEveryMs = 2_000;
+const lookEveryMs = 2_400;
 /** Each is an event; they are appended together. */
 const toldAtOnce = 50;
 
@@ -143,7 +143,7 @@ export class HandOut {
   keepLooking(): void {
     if (this.closed) return;
     if (this.view.state.deliveries.size > 0) this.wake();
-    this.cancelLook = this.clock.schedule(lookEveryMs, () => this.keepLooking());
+    this.cancelLook = scheduleTogether(this.clock, lookEveryMs, () => this.keepLooking());
   }
 
   close(): void {

@@ -1,4 +1,3 @@
-import type { ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import {
   Inject,
@@ -9,7 +8,7 @@ import {
 import { HttpAdapterHost } from '@nestjs/core';
 import type { FastifyInstance } from 'fastify';
 import type { Cancel, Clock } from '#libs/clock/clock.js';
-import { isOfFleet, listenerOptions } from '#libs/fleet-http/adapters/tls-listener.js';
+import { listenerOptions } from '#libs/fleet-http/adapters/tls-listener.js';
 import type { ControlKeys } from '#libs/keys/key-provider.js';
 import type { ServiceConfig } from '#libs/nest-jetstream/service.js';
 import { CLOCK, SERVICE_CONFIG } from '#libs/nest-jetstream/tokens.js';
@@ -20,8 +19,8 @@ import { CONTROL_KEYS } from '../../tokens.js';
 const renewEveryMs = 12 * 3_600_000;
 
 /**
- * The same routes over HTTPS, for agents. Clients may show a certificate; content is for those who
- * do. New agents have none yet, and linked ones sign every request.
+ * The same routes over HTTPS, for agents. Clients may show a certificate (`ContentGuard` looks for
+ * it). New agents have none yet, and linked ones sign every request.
  */
 @Injectable()
 export class AgentListener implements OnApplicationBootstrap, OnModuleDestroy {
@@ -41,9 +40,7 @@ export class AgentListener implements OnApplicationBootstrap, OnModuleDestroy {
     const fastify = this.host.httpAdapter.getInstance<FastifyInstance>();
     await fastify.ready();
     const server = createServer(await this.options(), (request, response) => {
-      const isContent = request.url?.startsWith('/blobs/') ?? false;
-      if (!isContent || isOfFleet(request)) fastify.routing(request, response);
-      else refuse(response);
+      fastify.routing(request, response);
     });
     this.server = server;
     this.renewLater();
@@ -69,10 +66,4 @@ export class AgentListener implements OnApplicationBootstrap, OnModuleDestroy {
   private async options() {
     return listenerOptions(await this.keys.tlsIdentity(this.clock.nowMs()));
   }
-}
-
-function refuse(response: ServerResponse): void {
-  const message = 'content is for agents that show their certificate';
-  const body = { code: 'NoCertificate', message, remedy: 'let the agent enrol again' };
-  response.writeHead(403, { 'content-type': 'application/json' }).end(JSON.stringify(body));
 }

@@ -18,6 +18,7 @@ const statusByCode: Readonly<Record<string, number>> = {
   InvalidRequest: 400,
   UnknownEventType: 400,
   NoStagingServer: 401,
+  NoContentCredential: 403,
   UnsignedEvent: 401,
   WrongJoinToken: 403,
   AgentNotKnown: 401,

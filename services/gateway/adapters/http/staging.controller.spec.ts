@@ -23,6 +23,7 @@ import { scanTree } from '#libs/delta/adapters/scan-tree.js';
 import { pushedPin } from '#libs/delta/pushed.js';
 import { linkGate } from '#libs/tree/adapters/host-link.js';
 import { unlimited } from '#libs/tree/link-limits.js';
+import { AgentRequests } from '../../app/agent-requests.js';
 import { Mailboxes } from '../../app/mailboxes.js';
 import { PushedTrees } from '../../app/pushed-trees.js';
 import { CONTENT_STORE, CONTROL_KEYS, STAGING_MAILBOXES, UPLINK } from '../../tokens.js';
@@ -32,6 +33,9 @@ import { ByteBodies, StagingController } from './staging.controller.js';
 import { StagingServersController } from './staging-servers.controller.js';
 
 const token = 'espt_right';
+const contentToken = 'espc_right';
+const tokens = { stagingToken: async () => token, contentToken: async () => contentToken };
+const nobody = async () => undefined;
 let directory: string;
 let store: DiskContentStore;
 let pins: PinBook;
@@ -53,7 +57,8 @@ beforeEach(async () => {
       { provide: CONTENT_STORE, useFactory: () => store },
       { provide: STAGING_MAILBOXES, useValue: new Mailboxes(() => () => undefined, systemClock) },
       { provide: UPLINK, useFactory: () => linkGate(unlimited, systemClock) },
-      { provide: CONTROL_KEYS, useValue: { stagingToken: async () => token } },
+      { provide: CONTROL_KEYS, useValue: tokens },
+      { provide: AgentRequests, useFactory: () => new AgentRequests(nobody, systemClock) },
       { provide: PushedTrees, useFactory: () => new PushedTrees({ store, pins, room: measure }) },
     ],
   })
@@ -208,9 +213,11 @@ test('a blob is served, and a missing one is not found', async () => {
   const { manifest } = await push();
   const [entry] = manifest.filter(({ path }) => path === 'index.html');
   const digest = entry?.type === 'file' ? entry.digest : '';
-  expect(await (await fetch(`${url}/blobs/${digest}`)).text()).toBe('hello');
+  const authorization = `Bearer ${contentToken}`;
+  const found = await fetch(`${url}/blobs/${digest}`, { headers: { authorization } });
+  expect(await found.text()).toBe('hello');
   for (const onlyLocal of ['', '1']) {
-    const headers = { 'espalier-only-local': onlyLocal };
+    const headers = { authorization, 'espalier-only-local': onlyLocal };
     const response = await fetch(`${url}/blobs/${'0'.repeat(64)}`, { headers });
     expect(response.status).toBe(404);
     expect(await response.json()).toMatchObject({ code: 'BlobNotFound' });

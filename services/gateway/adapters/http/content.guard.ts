@@ -1,0 +1,54 @@
+import {
+  type CanActivate,
+  type ExecutionContext,
+  Inject,
+  Injectable,
+  type OnModuleInit,
+} from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+import { DomainError } from '#libs/contracts/index.js';
+import { showsCertificate } from '#libs/fleet-http/adapters/tls-listener.js';
+import type { ControlKeys } from '#libs/keys/key-provider.js';
+import { sameSecret } from '#libs/keys/same-secret.js';
+import { AgentRequests } from '../../app/agent-requests.js';
+import { CONTROL_KEYS } from '../../tokens.js';
+
+/** Thrown for content asked for by nobody who may have it. */
+export class NoContentCredential extends DomainError {
+  override readonly name = 'NoContentCredential';
+  constructor() {
+    super(
+      'content is for enrolled agents and for who shows the content token',
+      'give the content of keys/content-token, by --token-file or ESPALIER_CONTENT_TOKEN',
+    );
+  }
+}
+
+/**
+ * Content is for agents of the fleet, who show their certificate or, where a proxy ends TLS, sign
+ * the request; and for hosts and people who have the content token.
+ */
+@Injectable()
+export class ContentGuard implements CanActivate, OnModuleInit {
+  constructor(
+    @Inject(CONTROL_KEYS) private readonly keys: Pick<ControlKeys, 'contentToken'>,
+    @Inject(AgentRequests) private readonly agents: AgentRequests,
+  ) {}
+
+  /** The token is there to be copied before anybody shows it. */
+  async onModuleInit(): Promise<void> {
+    await this.keys.contentToken();
+  }
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    const { raw, headers, method, url } = context.switchToHttp().getRequest<FastifyRequest>();
+    if (showsCertificate(raw)) return true;
+    if (headers['signature-input'] !== undefined) {
+      await this.agents.senderOf(headers, { method, path: url, body: new Uint8Array() });
+      return true;
+    }
+    const [, shown = ''] = /^Bearer (\S+)$/.exec(headers.authorization ?? '') ?? [];
+    if (!sameSecret(shown, await this.keys.contentToken())) throw new NoContentCredential();
+    return true;
+  }
+}
