@@ -110,6 +110,7 @@ class Agent implements RunningAgent {
   async close(): Promise<void> {
     this.segmentKeys.close();
     this.standing.close();
+    this.presence.close();
     this.clockOffset.close();
     this.runtime.close();
     await this.desk.close();
@@ -176,9 +177,8 @@ class Agent implements RunningAgent {
     const { http } = this.access;
     this.puller = new ContainerPuller(this.spool, this.trust, systemClock, http, downlink);
     this.presence = new Presence({
-      clock: systemClock,
-      config: this.config,
-      httpUrl: this.http.url,
+      ...{ clock: systemClock, random: systemRandom },
+      ...{ config: this.config, httpUrl: this.http.url },
       agentType: this.hostPolicy.host ? shellType : posixType,
       capacity: capacityMeter(this.config.root, systemClock, () => this.http.connections()),
       executor: this.standing,

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { requestedRange } from '#libs/content-store/http-range.js';
+import { stridedBytes, stridedParts, strideIn } from '#libs/content-store/http-stride.js';
 import { type LinkGate, weightOf } from '#libs/tree/link-gate.js';
 import type { ContainerSpool } from './container-spool.js';
 import type { ReadableContainer } from './readable-container.js';
@@ -39,43 +40,58 @@ export async function serveBlob(
 
 /** Who does not wait wants all that it asks for, or nothing. */
 async function sendRange(
-  { onServedToMember, uplink }: BlobServerOptions,
+  options: BlobServerOptions,
   container: ReadableContainer,
   digest: string,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const { sizeBytes } = container;
-  const range = requestedRange(request.headers.range, sizeBytes);
-  if (range.kind === 'unsatisfiable') {
+  const stride = strideIn(request.url ?? '');
+  const range = requestedRange(stride ? undefined : request.headers.range, sizeBytes);
+  if (range.kind === 'unsatisfiable' || (stride && stride.fromByte >= sizeBytes)) {
     response.writeHead(416, { 'content-range': `bytes */${sizeBytes}` }).end();
     return;
   }
-  const { offset, length } = range.kind === 'part' ? range : { offset: 0, length: sizeBytes };
-  const end = offset + length;
+  const isPart = range.kind === 'part';
+  const { offset, length } = isPart ? range : { offset: stride?.fromByte ?? 0, length: sizeBytes };
   const waitMs = waitOf(request);
-  if ((await container.readable(offset, waitMs)) < (waitMs > 0 ? offset + 1 : end)) {
+  const least = waitMs > 0 ? offset + 1 : Math.min(sizeBytes, offset + length);
+  if ((await container.readable(offset, waitMs)) < least) {
     response.writeHead(503, { 'retry-after': '1' }).end();
     return;
   }
-  response.writeHead(range.kind === 'part' ? 206 : 200, {
-    'content-length': length,
+  const total = stride ? stridedBytes(stride, sizeBytes) : length;
+  const last = offset + length - 1;
+  response.writeHead(isPart ? 206 : 200, {
+    'content-length': total,
     'content-type': 'application/octet-stream',
-    ...(range.kind === 'part'
-      ? { 'content-range': `bytes ${offset}-${end - 1}/${sizeBytes}` }
-      : {}),
+    ...(isPart ? { 'content-range': `bytes ${offset}-${last}/${sizeBytes}` } : {}),
   });
-  if (request.headers['espalier-member']) onServedToMember(digest, length);
+  if (request.headers['espalier-member']) options.onServedToMember(digest, total);
   response.setTimeout(unreadTimeoutMs, () => response.destroy());
+  for (const part of stride ? stridedParts(stride, sizeBytes) : [{ offset, length }]) {
+    await sendPart(options, container, { ...part, digest, waitMs }, response);
+  }
+  response.end();
+}
+
+async function sendPart(
+  { uplink }: BlobServerOptions,
+  container: ReadableContainer,
+  part: { offset: number; length: number; digest: string; waitMs: number },
+  response: ServerResponse,
+): Promise<void> {
+  const { offset, length, digest, waitMs } = part;
+  const end = offset + length;
   for (let at = offset; at < end && !response.destroyed; ) {
     const to = Math.min(end, at + pieceBytes, await container.readable(at, waitMs));
     const bytes = await container.read(at, Math.max(0, to - at));
     if (bytes.length === 0) throw new Error('the rest does not come: another source is asked');
     at += bytes.length;
-    const passed = await uplink?.pass(digest, weightOf(sizeBytes), bytes.length);
+    const passed = await uplink?.pass(digest, weightOf(container.sizeBytes), bytes.length);
     if (!response.write(bytes, passed) && !response.destroyed) await drained(response);
   }
-  response.end();
 }
 
 function drained(response: ServerResponse): Promise<void> {

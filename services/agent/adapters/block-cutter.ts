@@ -17,16 +17,25 @@ export class BlockCutter {
     this.block = Buffer.allocUnsafe(lengthOf(index));
   }
 
-  /** @throws what an earlier block was refused with */
-  take(bytes: Uint8Array): void {
+  get isFull(): boolean {
+    return this.index === this.endIndex;
+  }
+
+  /**
+   * @returns what is left of the bytes when all blocks are whole
+   * @throws what an earlier block was refused with
+   */
+  take(bytes: Uint8Array): Uint8Array {
     if (this.failure) throw this.failure.error;
-    for (let at = 0; at < bytes.length && this.index < this.endIndex; ) {
+    let at = 0;
+    while (at < bytes.length && !this.isFull) {
       const part = bytes.subarray(at, at + this.block.length - this.filled);
       this.block.set(part, this.filled);
       this.filled += part.length;
       at += part.length;
       if (this.filled === this.block.length) this.next();
     }
+    return bytes.subarray(at);
   }
 
   /** Resolves when all whole blocks are kept. @throws what a block was refused with */

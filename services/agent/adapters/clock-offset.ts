@@ -20,7 +20,10 @@ const longestAnswerBytes = 1_024;
 const intervalMs = 60_000;
 /** While the clock is not good enough to switch by. */
 const soonMs = 1_000;
-/** While it could be known better, e.g. because all servers started together. */
+/**
+ * While it could be known better, e.g. because all servers started together. After as many tries as
+ * are remembered twice as long each time: a busy host or network is made no better by measuring.
+ */
 const betterMs = 2_000;
 /** What a leader answers before it has measured: its members must not trust it. */
 const unmeasuredErrorMs = 86_400_000;
@@ -43,6 +46,8 @@ export class ClockOffset {
   /** Newest last. */
   private measured: readonly Measured[] = [];
   private cancel: (() => void) | undefined;
+  /** Measurements since it follows this URL. */
+  private tries = 0;
 
   constructor(
     private readonly clock: Clock,
@@ -67,6 +72,15 @@ export class ClockOffset {
 
   /** Measures against this URL now and every minute, until it is called again. */
   follow(url: string): void {
+    this.tries = 0;
+    this.keepMeasuring(url);
+  }
+
+  close(): void {
+    this.cancel?.();
+  }
+
+  private keepMeasuring(url: string): void {
     this.cancel?.();
     const stop = { isAsked: false };
     this.cancel = () => {
@@ -76,18 +90,16 @@ export class ClockOffset {
       .catch((error: Error) => this.log(`the clock of ${url} cannot be read: ${error.message}`))
       .then(() => {
         if (stop.isAsked) return;
-        this.cancel = this.clock.schedule(this.waitMs(), () => this.follow(url));
+        this.cancel = this.clock.schedule(this.waitMs(), () => this.keepMeasuring(url));
       });
-  }
-
-  close(): void {
-    this.cancel?.();
   }
 
   private waitMs(): number {
     const { current } = this;
     if (!isTrusted(current)) return soonMs;
-    return current.errorMs > goodErrorMs ? betterMs : intervalMs;
+    if (current.errorMs <= goodErrorMs) return intervalMs;
+    this.tries += 1;
+    return Math.min(intervalMs, betterMs * 2 ** Math.max(0, this.tries - remembered));
   }
 
   private async measure(url: string): Promise<void> {

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { blockBytes } from '#libs/assignment/container.js';
 import { signNotification } from '#libs/assignment/signed-notification.js';
 import { systemClock } from '#libs/clock/adapters/system-clock.js';
+import { stridedParts, strideIn } from '#libs/content-store/http-stride.js';
 import { NotificationSchema } from '#libs/contracts/index.js';
 import { generatePrivateKeyPem, signingKeyFromPem } from '#libs/keys/ed25519.js';
 import { linkGate } from '#libs/tree/adapters/host-link.js';
@@ -19,16 +20,31 @@ beforeEach(async () => {
 });
 afterEach(() => fixture.close());
 
-function rangeOf(request: IncomingMessage): { start: number; end: number } {
-  const [, first, last] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '') ?? [];
-  return { start: Number(first), end: Math.min(Number(last), fixture.containerBytes - 1) };
+function isForHead(request: IncomingMessage): boolean {
+  return /^bytes=0-/.test(request.headers.range ?? '');
 }
 
-/** Serves ranges of the container. */
+/** The bytes that a request asks for. */
+function askedOf(request: IncomingMessage): Buffer {
+  const bytes = readFileSync(fixture.path);
+  const stride = strideIn(request.url ?? '');
+  const [, first, last] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '') ?? [];
+  if (!stride) return bytes.subarray(Number(first), Number(last) + 1);
+  const parts = [...stridedParts(stride, bytes.length)];
+  return Buffer.concat(parts.map(({ offset, length }) => bytes.subarray(offset, offset + length)));
+}
+
+/** Serves what is asked for of the container. */
 function honest(request: IncomingMessage, response: ServerResponse): void {
-  const range = rangeOf(request);
-  response.writeHead(206, { 'content-length': range.end - range.start + 1 });
-  createReadStream(fixture.path, range).pipe(response);
+  const bytes = askedOf(request);
+  response.writeHead(request.headers.range ? 206 : 200, { 'content-length': bytes.length });
+  response.end(bytes);
+}
+
+/** One of an older version. */
+function withoutStrides(request: IncomingMessage, response: ServerResponse): void {
+  if (request.headers.range) honest(request, response);
+  else response.writeHead(404).end();
 }
 
 /** Serves what is asked for once `open` was called. */
@@ -39,7 +55,7 @@ function gated() {
     held,
     listener: (request: IncomingMessage, response: ServerResponse) => {
       const serve = () => honest(request, response);
-      if (isOpen || rangeOf(request).start === 0) serve();
+      if (isOpen || isForHead(request)) serve();
       else held.push(serve);
     },
     open: () => {
@@ -118,6 +134,16 @@ describe('a pull', () => {
     expect(links.map(({ url }) => url)).not.toContain(origin);
   });
 
+  test('goes on by ranges where a source knows nothing else', async () => {
+    const origin = await fixture.server(withoutStrides);
+    const { puller } = await fixture.agent('a');
+    const stripes = [[origin], [origin], [origin]];
+    const { path, bytes, retries } = await puller.pull({ ...fixture.request(), stripes });
+    expect(same(path)).toBe(true);
+    expect(bytes - fixture.containerBytes).toBeLessThan(4_096);
+    expect(retries).toBe(0);
+  });
+
   test('a request for a block that does not come is refused in time', async () => {
     const gate = gated();
     const origin = await fixture.server(gate.listener);
@@ -163,13 +189,13 @@ describe('the limit of a link', () => {
 
 describe('a source that fails', () => {
   const lie = (request: IncomingMessage, response: ServerResponse) => {
-    const { start, end } = rangeOf(request);
-    const bytes = readFileSync(fixture.path).subarray(start, end + 1);
-    if (start > 0) bytes.fill(7, 0, 100);
-    response.writeHead(206).end(bytes);
+    const bytes = askedOf(request);
+    if (!isForHead(request)) bytes.fill(7, 0, 100);
+    const status = request.headers.range ? 206 : 200;
+    response.writeHead(status, { 'content-length': bytes.length }).end(bytes);
   };
-  const endless = (_request: IncomingMessage, response: ServerResponse) => {
-    response.writeHead(206);
+  const endless = (request: IncomingMessage, response: ServerResponse) => {
+    response.writeHead(request.headers.range ? 206 : 200);
     const more = () => {
       while (response.write(Buffer.alloc(65_536)));
     };
@@ -177,15 +203,13 @@ describe('a source that fails', () => {
     more();
   };
   const half = (request: IncomingMessage, response: ServerResponse) => {
-    const { start, end } = rangeOf(request);
-    response.writeHead(206, { 'content-length': end - start + 1 });
-    const middle = Math.floor((start + end) / 2);
-    const stream = createReadStream(fixture.path, { start, end: middle });
-    stream.on('end', () => response.destroy());
-    stream.pipe(response, { end: false });
+    const bytes = askedOf(request);
+    response.writeHead(request.headers.range ? 206 : 200, { 'content-length': bytes.length });
+    response.write(bytes.subarray(0, bytes.length / 2), () => response.destroy());
   };
-  const loris = (_request: IncomingMessage, response: ServerResponse) => {
-    response.writeHead(206).write('x');
+  const loris = (request: IncomingMessage, response: ServerResponse) => {
+    const { length } = askedOf(request);
+    response.writeHead(request.headers.range ? 206 : 200, { 'content-length': length }).write('x');
   };
   const away = (_request: IncomingMessage, response: ServerResponse) => {
     response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end();

@@ -15,6 +15,8 @@ export interface Pulled {
   /** The source that gave most. */
   readonly sourceUrl: string;
   readonly links: readonly LinkUse[];
+  /** Digest of the tree that it makes, as it was signed; unknown of what was here before. */
+  readonly signedTree?: Uint8Array;
 }
 
 /** Pulls containers over HTTP: from several sources at once, every block verified, resumed. */
@@ -44,15 +46,17 @@ export class ContainerPuller {
     const present = await this.spool.find(digest);
     if (present) return { path: present, bytes: 0, retries: 0, sourceUrl: '', links: [] };
     let transfer: Transfer | undefined;
+    let signedTree: Uint8Array | undefined;
     const fill = async (arriving: ArrivingContainer) => {
       transfer = new Transfer(arriving, request, this.clock, this.http, this.downlink);
       await transfer.run();
+      signedTree = arriving.head?.header.resultTreeDigest;
     };
     const path = await this.spool.receive(digest, containerBytes, this.trust, fill);
     const links = transfer?.links() ?? [];
     const bytes = links.reduce((sum, link) => sum + link.bytes, 0);
     const most = [...links].sort((a, b) => b.bytes - a.bytes)[0];
     const retries = transfer?.retries ?? 0;
-    return { path, bytes, retries, sourceUrl: most?.url ?? '', links };
+    return { path, bytes, retries, sourceUrl: most?.url ?? '', links, signedTree };
   }
 }

@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '#libs/clock/clock.js';
 import type { TrustRoot } from '#libs/keys/key-provider.js';
@@ -6,11 +6,17 @@ import { ArrivingContainer } from './arriving-container.js';
 import { SpoolFailed } from './pull-request.js';
 import { type ReadableContainer, WholeContainers } from './readable-container.js';
 
+/** What others leave in the directory meanwhile is found by then. */
+const lookEveryMs = 300_000;
+
 /** Received assignments on disk: `<digest>.part` while one arrives, `<digest>.container` after. */
 export class ContainerSpool {
   private readonly whole = new WholeContainers();
   private readonly arrivals = new Map<string, ArrivingContainer>();
   private readonly awaited = new Map<string, Set<() => void>>();
+  /** What may come before the directory has to be looked at again: a look costs a call per file. */
+  private roomBytes = 0;
+  private lookedMs = Number.NEGATIVE_INFINITY;
 
   private constructor(
     private readonly directory: string,
@@ -90,12 +96,15 @@ export class ContainerSpool {
     }
   }
 
-  /** A part file is whole and verified. @returns its new path */
-  async complete(digest: string): Promise<string> {
+  /**
+   * A part file is whole and verified.
+   * @param unforeseenBytes its length, where no room was made for it
+   * @returns its new path
+   */
+  async complete(digest: string, unforeseenBytes = 0): Promise<string> {
     const path = this.containerPath(digest);
     await rename(this.partPath(digest), path);
-    const now = new Date(this.clock.nowMs());
-    await utimes(path, now, now);
+    this.roomBytes -= unforeseenBytes;
     await this.prune(path);
     return path;
   }
@@ -121,22 +130,28 @@ export class ContainerSpool {
       const what = `${containerBytes} bytes do not fit into the spool's budget of ${budgetBytes}`;
       throw new SpoolFailed(`${what}: raise --spool-budget-bytes`);
     }
+    this.roomBytes -= containerBytes;
     await this.prune(this.partPath(digest), containerBytes);
   }
 
   /** Removes the oldest containers beyond the budget, never the newest or one that arrives. */
   private async prune(newest: string, comingBytes = 0): Promise<void> {
+    const nowMs = this.clock.nowMs();
+    if (this.roomBytes >= 0 && Math.abs(nowMs - this.lookedMs) < lookEveryMs) return;
+    this.lookedMs = nowMs;
     const kept = new Set([newest, ...[...this.arrivals.keys()].map((key) => this.partPath(key))]);
     const paths = (await readdir(this.directory)).map((name) => join(this.directory, name));
     const files = await Promise.all(paths.map(sizeAndTime));
     let totalBytes = comingBytes;
+    let keptBytes = comingBytes;
     for (const file of files.sort((a, b) => b.mtimeMs - a.mtimeMs)) {
       totalBytes += file.sizeBytes;
       if (totalBytes > this.budgetBytes && !kept.has(file.path)) {
         await this.whole.close(file.path);
         await rm(file.path, { force: true });
-      }
+      } else keptBytes += file.sizeBytes;
     }
+    this.roomBytes = this.budgetBytes - keptBytes;
   }
 }
 

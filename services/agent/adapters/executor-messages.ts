@@ -25,4 +25,6 @@ export type ExecutorMessage =
   | { readonly kind: 'started'; readonly live: readonly Uint8Array[] }
   | { readonly kind: 'refused'; readonly name: string; readonly message: string }
   | { readonly kind: 'live-changed'; readonly live: readonly Uint8Array[] }
+  /** A switch of later, by the control plane's clock: to be asked for again then. */
+  | { readonly kind: 'not-due'; readonly id: number; readonly atMs: number }
   | { readonly kind: 'executed'; readonly id: number; readonly report: Uint8Array };

@@ -12,7 +12,7 @@ import {
 import type { TrustRoot } from '#libs/keys/key-provider.js';
 import { type AssignmentExecutor, type ControlClock, failedReport } from '../app/executor.js';
 import { sitesIn } from '../app/site-versions.js';
-import { untilDue } from '../app/until-due.js';
+import { headStartMs, untilTime } from '../app/until-due.js';
 import type { ExecuteRequest, ExecutorMessage, ExecutorStart } from './executor-messages.js';
 
 export interface ExecutorThreadOptions extends ExecutorStart {
@@ -34,7 +34,8 @@ const semiSpaceMb = 16;
 
 interface Pending {
   readonly assignmentId: string;
-  readonly settle: (report: AssignmentReport) => void;
+  /** With its report, or with the time at which it is due. */
+  readonly settle: (outcome: AssignmentReport | number) => void;
 }
 
 /**
@@ -77,11 +78,14 @@ export class ExecutorThread implements AssignmentExecutor {
   async execute(assignmentId: string, containerPath: string): Promise<AssignmentReport> {
     const known = this.reports.get(assignmentId);
     if (known) return known;
-    const { trust, clock, controlClock } = this.options;
+    const { clock, controlClock } = this.options;
     try {
-      await untilDue(containerPath, trust, clock, controlClock);
-      const worker = this.worker ?? (await this.openOnce());
-      return await this.ask(worker, assignmentId, containerPath);
+      for (;;) {
+        const worker = this.worker ?? (await this.openOnce());
+        const outcome = await this.ask(worker, assignmentId, containerPath);
+        if (typeof outcome !== 'number') return outcome;
+        await untilTime(outcome - headStartMs, clock, controlClock);
+      }
     } catch (error) {
       const { name, message } = error as Error;
       return failedReport(this.options.node, assignmentId, `${name}: ${message}`);
@@ -94,7 +98,11 @@ export class ExecutorThread implements AssignmentExecutor {
     await this.worker?.terminate();
   }
 
-  private ask(worker: Worker, assignmentId: string, path: string): Promise<AssignmentReport> {
+  private ask(
+    worker: Worker,
+    assignmentId: string,
+    path: string,
+  ): Promise<AssignmentReport | number> {
     this.lastId += 1;
     const controlClock = this.options.controlClock();
     this.cancelRest();
@@ -145,19 +153,25 @@ export class ExecutorThread implements AssignmentExecutor {
   private receive(message: ExecutorMessage): void {
     if (message.kind === 'refused') return;
     if (message.kind === 'executed') {
-      const report = fromBinary(AssignmentReportSchema, message.report);
-      this.settle(message.id, report);
+      this.settle(message.id, fromBinary(AssignmentReportSchema, message.report));
+      return;
+    }
+    if (message.kind === 'not-due') {
+      this.settle(message.id, message.atMs);
       return;
     }
     this.live = message.live.map((bytes) => fromBinary(LiveVersionSchema, bytes));
     if (message.kind === 'live-changed') this.options.onLiveChanged();
   }
 
-  private settle(id: number, report: AssignmentReport): void {
+  private settle(id: number, outcome: AssignmentReport | number): void {
     const pending = this.pending.get(id);
     this.pending.delete(id);
-    if (report.status !== NodeStatus.FAILED) this.reports.set(report.assignmentId, report);
-    pending?.settle(report);
+    const report = typeof outcome === 'number' ? undefined : outcome;
+    if (report && report.status !== NodeStatus.FAILED) {
+      this.reports.set(report.assignmentId, report);
+    }
+    pending?.settle(outcome);
     this.restSoon();
   }
 

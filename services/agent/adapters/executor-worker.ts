@@ -1,12 +1,13 @@
 import { join } from 'node:path';
 import { parentPort, workerData } from 'node:worker_threads';
 import { toBinary } from '@bufbuild/protobuf';
-import { AssignmentReportSchema, LiveVersionSchema } from '#libs/contracts/index.js';
+import { AssignmentReportSchema, LiveVersionSchema } from '#libs/contracts/host.js';
 import { readHostPolicy } from '#libs/interpreter/adapters/host-policy-file.js';
 import { hostPorts } from '#libs/interpreter/adapters/host-ports.js';
 import { shellHost } from '#libs/interpreter/adapters/shell-host.js';
 import type { TrustRoot } from '#libs/keys/key-provider.js';
-import { type ControlClock, Executor } from '../app/executor.js';
+import { type ControlClock, Executor, NotDue } from '../app/executor.js';
+import { headStartMs } from '../app/until-due.js';
 import type { ExecuteRequest, ExecutorMessage, ExecutorStart } from './executor-messages.js';
 import { switchMemory } from './switch-memory.js';
 
@@ -39,6 +40,7 @@ try {
     hostPolicy,
     controlClock: () => controlClock,
     switches: switchMemory(join(root, 'spool', 'switches.json')),
+    patienceMs: headStartMs,
     onLiveChanged: () => say({ kind: 'live-changed', live: liveVersions() }),
   });
   const liveVersions = () =>
@@ -47,9 +49,10 @@ try {
     const { id, assignmentId, containerPath } = request;
     controlClock = request.controlClock;
     trusted = request.trust;
-    void executor.execute(assignmentId, containerPath).then((report) => {
-      say({ kind: 'executed', id, report: toBinary(AssignmentReportSchema, report) });
-    });
+    executor.execute(assignmentId, containerPath).then(
+      (report) => say({ kind: 'executed', id, report: toBinary(AssignmentReportSchema, report) }),
+      (error: NotDue) => say({ kind: 'not-due', id, atMs: error.atMs }),
+    );
   });
   say({ kind: 'started', live: liveVersions() });
 } catch (error) {

@@ -12,6 +12,7 @@ import { FleetIdentity } from './fleet-identity.js';
 import { FollowedTrust } from './followed-trust.js';
 import { httpsChannel } from './https-channel.js';
 import { natsChannel, webSocketChannel } from './nats-channel.js';
+import { signedContent } from './signed-content.js';
 
 type Log = (line: string) => void;
 
@@ -98,10 +99,12 @@ export class FleetAccess {
   }
 
   /** A gateway that is known by its host name is so for everything that it serves. */
-  private connectionsTo(url: string): PeerConnections {
-    const { controlUrl, controlCa } = this.config;
+  private connectionsTo(url: string): PeerHttp {
+    const { controlUrl, controlCa, node } = this.config;
     const isKnownByName = !controlCa && new URL(url).origin === new URL(controlUrl).origin;
-    return isKnownByName ? this.firstHttp : this.fleet;
+    const connections = isKnownByName ? this.firstHttp : this.fleet;
+    const seesCertificate = !isKnownByName && url.startsWith('https:');
+    return seesCertificate ? connections : signedContent(node, this.key, connections, systemClock);
   }
 
   private channel(way: ControlWay): OpenChannel {

@@ -89,7 +89,7 @@ async function handle(
     response.writeHead(403).end();
     return;
   }
-  const blob = /^\/blobs\/([0-9a-f]{64})$/.exec(request.url ?? '');
+  const blob = /^\/blobs\/([0-9a-f]{64})(?:\?|$)/.exec(request.url ?? '');
   if (request.method === 'GET' && blob?.[1]) return serveBlob(options, blob[1], request, response);
   if (request.method === 'POST' && request.url === '/notification') {
     response.writeHead(await takeNotification(options, request)).end();

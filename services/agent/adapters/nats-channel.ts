@@ -73,6 +73,7 @@ function optionsOf({ node, url, user, password }: NatsAccess): ConnectionOptions
     reconnectTimeWait: reconnectMs,
     ignoreAuthErrorAbort: true,
     pingInterval: pingMs,
+    noAsyncTraces: true,
   };
 }
 

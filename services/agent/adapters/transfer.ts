@@ -1,20 +1,21 @@
 import {
   blockBytes,
   blockRange,
+  type ContainerLayout,
+  layoutOf,
   parsePreamble,
   preambleBytes,
 } from '#libs/assignment/container.js';
 import { AssignmentRefused } from '#libs/assignment/errors.js';
 import { hashBytes } from '#libs/assignment/merkle.js';
-import { type Clock, sleep } from '#libs/clock/clock.js';
+import type { Clock } from '#libs/clock/clock.js';
 import type { PeerHttp } from '#libs/fleet-http/adapters/peer-http.js';
-import { type Batch, BatchBoard } from '#libs/tree/batches.js';
 import { type LinkGate, weightOf } from '#libs/tree/link-gate.js';
 import { type ArrivingContainer, WrongBytes } from './arriving-container.js';
-import { BlockCutter } from './block-cutter.js';
 import { type PullRequest, SourcesExhausted } from './pull-request.js';
 import { fetchRange, type RangeRequest, SourceFailed } from './range-source.js';
 import { SourceList } from './source-list.js';
+import { type BlockPull, type FetchedRange, type Patience, StripesFetch } from './stripes-fetch.js';
 
 /** What came from one source. */
 export interface LinkUse {
@@ -23,9 +24,6 @@ export interface LinkUse {
   readonly durationMs: number;
 }
 
-/** Requests that are under way for one stripe at a time, so that a link never runs dry. */
-const lanesOfOneStripe = 4;
-const lanesOfEach = 2;
 /** A container up to this size comes in one piece. */
 const smallBytes = 1024 * 1024;
 /** What an envelope hardly ever exceeds. */
@@ -36,31 +34,24 @@ const plannedWaitMs = 15_000;
 const backupWaitMs = 1_000;
 /** The time for 64 KiB, at first: a source that failed gets more. */
 const firstStallMs = 10_000;
-/** A source that has not got what it was asked for is not asked at once again. */
-const askAgainMs = 100;
 /** Without any block for so long the pull has failed. */
 const hopelessMs = 180_000;
 
-/** How long a source is waited for. */
-type Patience = Pick<RangeRequest, 'waitMs' | 'stallMs'>;
-
 /** One container on its way from its sources into the spool. */
-export class Transfer {
+export class Transfer implements BlockPull {
   retries = 0;
+  /** Once the head is here. */
+  layout: ContainerLayout = layoutOf(0, 0);
   private readonly sources: SourceList[];
   private readonly used = new Map<string, { bytes: number; startedMs: number; endedMs: number }>();
   private readonly bad = new Set<string>();
   private lastProgressMs: number;
   private lastFailure = 'there is no source';
-  /** Lanes that have nothing to do. */
-  private readonly idle: (() => void)[] = [];
-  /** What ends the pull: all lanes stop before it is thrown. */
-  private failure: unknown;
 
   constructor(
     private readonly arriving: ArrivingContainer,
     private readonly request: PullRequest,
-    private readonly clock: Clock,
+    readonly clock: Clock,
     private readonly http: PeerHttp,
     private readonly downlink?: LinkGate,
   ) {
@@ -83,73 +74,25 @@ export class Transfer {
     while (!this.arriving.head) {
       await this.attempt(first, (url, patience) => this.fetchHead(url, patience));
     }
-    const { blockCount } = this.arriving.head.layout;
-    const count = this.sources.length;
-    const board = new BatchBoard(blockCount, count, (index) => this.arriving.hasBlock(index));
-    const perStripe = count === 1 ? lanesOfOneStripe : lanesOfEach;
-    const lanes = this.sources.flatMap((_, stripe) =>
-      Array.from({ length: perStripe }, () => this.lane(board, stripe)),
-    );
-    await Promise.all(lanes);
-    if (this.failure !== undefined) throw this.failure;
+    this.layout = this.arriving.head.layout;
+    await new StripesFetch(this, this.sources).run();
   }
 
-  /** Fetches batches of its stripe; when there are none for now, helps another stripe. */
-  private async lane(board: BatchBoard, stripe: number): Promise<void> {
-    const sources = this.sources[stripe] as SourceList;
-    while (!board.isDone && this.failure === undefined) {
-      const own = board.take(stripe);
-      if (own) {
-        await this.bring(board, own, () =>
-          this.attempt(sources, (url, patience) => this.fetchBatch(url, own, patience)),
-        );
-        continue;
-      }
-      const helper = sources.helper();
-      const other = helper === undefined ? undefined : board.takeAny();
-      if (helper === undefined || !other) {
-        await this.change();
-        continue;
-      }
-      let hasIt = false;
-      await this.bring(board, other, async () => {
-        hasIt = await this.help(helper, other);
-      });
-      if (!hasIt) await sleep(this.clock, askAgainMs);
-    }
+  hasBlock(index: number): boolean {
+    return this.arriving.hasBlock(index);
   }
 
-  private async bring(board: BatchBoard, batch: Batch, fetch: () => Promise<void>): Promise<void> {
-    try {
-      await fetch();
-    } catch (error) {
-      this.failure ??= error;
-    }
-    let next = batch.firstBlock;
-    while (next < batch.endBlock && this.arriving.hasBlock(next)) next++;
-    board.putBack(batch, next);
-    for (const wake of this.idle.splice(0)) wake();
+  async keep(index: number, block: Uint8Array): Promise<void> {
+    await this.arriving.keepBlock(index, block);
+    this.lastProgressMs = this.clock.nowMs();
   }
 
-  /** Another lane's batch came or failed. */
-  private change(): Promise<void> {
-    return new Promise((resolve) => this.idle.push(resolve));
-  }
-
-  /** Asks a source that has nothing else to send for a batch of another stripe, if it has it. */
-  private async help(url: string, batch: Batch): Promise<boolean> {
-    try {
-      await this.fetchBatch(url, batch, { waitMs: 0, stallMs: firstStallMs });
-      return true;
-    } catch (error) {
-      if (error instanceof WrongBytes) this.bad.add(url);
-      else if (!(error instanceof SourceFailed)) throw error;
-      return false;
-    }
+  blame(url: string): void {
+    this.bad.add(url);
   }
 
   /** One try with the best source; its failure is noted, not thrown. @throws SourcesExhausted */
-  private async attempt(
+  async attempt(
     sources: SourceList,
     fetch: (url: string, patience: Patience) => Promise<void>,
   ): Promise<void> {
@@ -174,7 +117,7 @@ export class Transfer {
     if (!isWrong && !(error instanceof SourceFailed)) throw error;
     this.retries++;
     this.lastFailure = isWrong ? `${url}: ${error.message}` : error.message;
-    if (isWrong) this.bad.add(url);
+    if (isWrong) this.blame(url);
     else sources.failed(url, costMs);
   }
 
@@ -192,7 +135,7 @@ export class Transfer {
     while (!this.arriving.head) {
       const length = Math.min(containerBytes, bytes.length + wanted) - bytes.length;
       if (length <= 0) throw new WrongBytes('the container ends within its head');
-      await this.fetch(url, bytes.length, length, patience, take);
+      await this.fetch({ url, offset: bytes.length, length, ...patience }, take);
       await this.keepStart(bytes);
     }
   }
@@ -211,50 +154,15 @@ export class Transfer {
     }
   }
 
-  /** The blocks of a batch, each kept as soon as it is whole. */
-  private async fetchBatch(url: string, batch: Batch, patience: Patience): Promise<void> {
-    const layout = this.arriving.head?.layout;
-    if (!layout) return;
-    const first = blockRange(layout, batch.firstBlock);
-    const last = blockRange(layout, batch.endBlock - 1);
-    const cutter = new BlockCutter(
-      batch.firstBlock,
-      batch.endBlock,
-      (index) => blockRange(layout, index).length,
-      (index, block) => this.keep(index, block),
-    );
-    const take = (bytes: Uint8Array) => {
-      cutter.take(bytes);
-      return 'more' as const;
-    };
-    try {
-      const length = last.offset + last.length - first.offset;
-      await this.turn(length);
-      await this.fetch(url, first.offset, length, patience, take);
-    } finally {
-      await cutter.done();
-    }
-  }
-
   /** A limited downlink is kept by asking for no more than it may carry. */
-  private async turn(bytes: number): Promise<void> {
+  async turn(bytes: number): Promise<void> {
     const { digest, containerBytes } = this.request;
     const passed = await this.downlink?.pass(digest, weightOf(containerBytes), bytes);
     passed?.();
   }
 
-  private async keep(index: number, block: Uint8Array): Promise<void> {
-    await this.arriving.keepBlock(index, block);
-    this.lastProgressMs = this.clock.nowMs();
-  }
-
-  private fetch(
-    url: string,
-    offset: number,
-    length: number,
-    patience: Patience,
-    take: RangeRequest['onBytes'],
-  ): Promise<void> {
+  fetch(what: FetchedRange, take: RangeRequest['onBytes']): Promise<void> {
+    const { url } = what;
     const { digest, asMember, traceparent } = this.request;
     const startedMs = this.clock.nowMs();
     const onBytes = (bytes: Uint8Array) => {
@@ -263,8 +171,8 @@ export class Transfer {
       this.used.set(url, { ...use, bytes: use.bytes + bytes.length, endedMs });
       return take(bytes);
     };
-    const what = { url, digest, offset, length, asMember, traceparent };
-    return fetchRange({ ...what, onBytes, ...patience }, this.http, this.clock);
+    const request = { ...what, digest, asMember, traceparent, onBytes };
+    return fetchRange(request, this.http, this.clock);
   }
 }
 

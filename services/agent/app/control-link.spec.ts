@@ -10,6 +10,7 @@ import {
   SignedReportSchema,
 } from '#libs/contracts/index.js';
 import { VirtualClock } from '#libs/testkit/virtual-clock.js';
+import { until } from '#test/support/until.js';
 import { ReportSpool } from '../adapters/report-spool.js';
 import type { ChannelListener, ControlWay, OpenableWay } from './control-channel.js';
 import { ControlLink } from './control-link.js';
@@ -54,20 +55,23 @@ describe('the link of a leader', () => {
     nats = new Way('nats');
     https = new Way('https');
     lines = [];
-    link = new ControlLink({
-      ways: [nats, https],
-      spool: await ReportSpool.open(directory),
-      clock,
-      onNotification: () => undefined,
-      segmentStatus: () => create(SegmentStatusSchema, {}),
-      log: (line) => lines.push(line),
-    });
+    link = await linkOn(directory);
   });
 
   afterEach(async () => {
     await link.close();
     await rm(directory, { recursive: true, force: true });
   });
+
+  const linkOn = async (spool: string) =>
+    new ControlLink({
+      ways: [nats, https],
+      spool: await ReportSpool.open(spool),
+      clock,
+      onNotification: () => undefined,
+      segmentStatus: () => create(SegmentStatusSchema, {}),
+      log: (line) => lines.push(line),
+    });
 
   /** Lets promises and the disk go on, without time passing. */
   const settle = async (isDone: () => boolean) => {
@@ -139,6 +143,33 @@ describe('the link of a leader', () => {
       await new Promise((resolve) => setImmediate(resolve));
     }
     await settle(() => https.openChannels === 1);
+  });
+
+  test('keeps reports of ten minutes without the control plane, over a restart too', async () => {
+    nats.isBarred = true;
+    https.isBarred = true;
+    link.connect();
+    for (let second = 0; second < 600; second++) {
+      if (second % 60 === 0) await report(`minute-${second / 60}`);
+      if (second === 300) {
+        await link.close();
+        link = await linkOn(directory);
+        link.connect();
+      }
+      clock.advance(1_000);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect([...nats.delivered, ...https.delivered]).toEqual([]);
+    expect((await (await ReportSpool.open(directory)).waiting()).length).toBe(10);
+    nats.isBarred = false;
+    await until('all are delivered', () => {
+      clock.advance(1_000);
+      return nats.delivered.length === 10;
+    });
+    expect(nats.delivered).toEqual(Array.from({ length: 10 }, (_, minute) => `minute-${minute}`));
+    await until('nothing waits', async () => {
+      return (await (await ReportSpool.open(directory)).waiting()).length === 0;
+    });
   });
 
   test('asks nobody while it is not connected', async () => {

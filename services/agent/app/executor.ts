@@ -11,7 +11,7 @@ import {
   JobType,
   type LiveVersion,
   NodeStatus,
-} from '#libs/contracts/index.js';
+} from '#libs/contracts/host.js';
 import { checkAdmission } from '#libs/interpreter/admission.js';
 import { exclusively } from '#libs/interpreter/exclusive.js';
 import { confirmLive, goLive } from '#libs/interpreter/go-live.js';
@@ -46,6 +46,20 @@ export interface ExecutorOptions {
   readonly switches: SwitchMemory;
   /** Called when another version of a site went live. */
   readonly onLiveChanged: () => void;
+  /** A switch that is due later than this is refused as `NotDue`; left out: all are waited for. */
+  readonly patienceMs?: number;
+}
+
+/** Thrown for a switch of later: nobody is to wait for it here. */
+export class NotDue extends Error {
+  override readonly name = 'NotDue';
+
+  constructor(
+    /** By the control plane's clock. */
+    readonly atMs: number,
+  ) {
+    super(`it is due at ${atMs}`);
+  }
 }
 
 /** Executes received assignments on this host and says how each went. */
@@ -114,13 +128,22 @@ export class Executor implements AssignmentExecutor {
     try {
       const head = await openContainer(path, trust);
       const { header } = head;
+      this.requireSoon(header);
       const outcome =
         header.type === JobType.SWITCH ? await this.switch(header) : await this.prepare(path, head);
       return create(AssignmentReportSchema, { node, assignmentId, ...outcome });
     } catch (error) {
+      if (error instanceof NotDue) throw error;
       const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
       return failedReport(node, assignmentId, message);
     }
+  }
+
+  /** @throws NotDue */
+  private requireSoon({ switchAtMs }: AssignmentHeader): void {
+    const { ports, controlClock, patienceMs = Number.POSITIVE_INFINITY } = this.options;
+    const nowMs = ports.clock.nowMs() + controlClock().offsetMs;
+    if (Number(switchAtMs) - nowMs > patienceMs) throw new NotDue(Number(switchAtMs));
   }
 
   private building<T>(action: () => Promise<T>): Promise<T> {

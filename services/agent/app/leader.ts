@@ -130,11 +130,16 @@ export class Leader {
       traceparent: notification.traceparent,
     });
     count('received_bytes', 'Bytes of containers that were pulled', {}, pulled.bytes);
-    const signedTree = await this.options.signedTree(pulled.path);
-    await this.publishReceived(notification, pulled, this.options.clock.nowMs() - startedMs);
+    const signedTree = pulled.signedTree ?? (await this.options.signedTree(pulled.path));
+    // The segment does not wait for what the disk does with the report.
+    const tellsReceived = this.publishReceived(
+      notification,
+      pulled,
+      this.options.clock.nowMs() - startedMs,
+    );
     void this.notifyNext(notification);
     if (nodes.includes(node)) executeHere(assignmentId, pulled.path);
-    await this.distributeToMembers(distribution, pulled.path);
+    await Promise.all([tellsReceived, this.distributeToMembers(distribution, pulled.path)]);
     const told = await collectUntilSettled(assignmentId, nodes, this.options);
     const reports = doubted(told, signedTree);
     distribution.reports = reports;

@@ -45,7 +45,8 @@ export class Member {
   /** A whole, verified container is in the spool. */
   async received(announcement: SessionAnnouncement): Promise<void> {
     const digest = digestOf(announcement);
-    const path = await this.options.spool.complete(digest);
+    const { containerBytes } = announcement;
+    const path = await this.options.spool.complete(digest, Number(containerBytes));
     this.held.add(digest);
     const { assignmentId, traceparent } = announcement;
     void this.executeAndReport(assignmentId, path, false, traceparent);

@@ -10,6 +10,7 @@ function leaderOf(servers: number, disk: { free: bigint }) {
   const clock = new VirtualClock(1_000);
   const presence = new Presence({
     clock,
+    random: () => 0.5,
     config: { node: 'a', segment: 's', labels: {} } as Partial<AgentConfig> as AgentConfig,
     httpUrl: 'http://a',
     agentType: 'posix/1',

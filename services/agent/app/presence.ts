@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf';
-import type { Clock } from '#libs/clock/clock.js';
+import type { Cancel, Clock, Random } from '#libs/clock/clock.js';
 import {
   type Capacity,
   type IngressReport,
@@ -16,6 +16,7 @@ const { timeZone } = new Intl.DateTimeFormat().resolvedOptions();
 
 export interface PresenceOptions {
   readonly clock: Clock;
+  readonly random: Random;
   readonly config: AgentConfig;
   readonly httpUrl: string;
   /** What kind of host it carries out assignments on. */
@@ -29,18 +30,33 @@ export interface PresenceOptions {
 const leastFreeBytes = 64n * 2n ** 20n;
 /** Long enough for the others to notice and to elect. */
 const asideMs = 60_000;
+/**
+ * A switch is followed by the removal of old versions: one registration tells both. Servers that
+ * switch together leave the leader, and each other, time for what has to be done at that moment.
+ */
+const gatherMs = 50;
+const spreadMs = 100;
 
 /** What this agent says of itself, and as a leader of its segment. */
 export class Presence {
   /** Other servers registered when this one last led. */
   private hasOthers = false;
   private asideUntilMs = 0;
+  private telling: Cancel | undefined;
 
   constructor(private readonly options: PresenceOptions) {}
 
-  /** Another version went live here. */
+  /** Another version went live here, or one is not here any more: told in a moment. */
   changed(): void {
-    this.options.onChanged();
+    const { clock, random, onChanged } = this.options;
+    this.telling ??= clock.schedule(gatherMs + spreadMs * random(), () => {
+      this.telling = undefined;
+      onChanged();
+    });
+  }
+
+  close(): void {
+    this.telling?.();
   }
 
   describe(): Register {

@@ -5,7 +5,7 @@ import {
   type AssignmentHeader,
   type LiveVersion,
   LiveVersionSchema,
-} from '#libs/contracts/index.js';
+} from '#libs/contracts/host.js';
 import type { SiteState } from '#libs/interpreter/recover.js';
 
 /** The version with the assignment's tree: the one with that sequence, or the newest. */

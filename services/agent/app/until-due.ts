@@ -1,6 +1,4 @@
-import { openContainer } from '#libs/assignment/reader.js';
 import { type Clock, sleep } from '#libs/clock/clock.js';
-import type { TrustRoot } from '#libs/keys/key-provider.js';
 import type { ControlClock } from './control-clock.js';
 
 /**
@@ -12,21 +10,6 @@ export const headStartMs = 60_000;
 export const nearMs = 1_000;
 /** Below this, a timer is as exact as it gets. */
 const exactMs = 1_000;
-
-/**
- * Resolves shortly before the time that a switch may have, for the executor to get ready; at once
- * for every other assignment.
- */
-export async function untilDue(
-  containerPath: string,
-  trust: TrustRoot,
-  clock: Clock,
-  controlClock: () => ControlClock,
-): Promise<void> {
-  const head = await openContainer(containerPath, trust).catch(() => undefined);
-  const atMs = Number(head?.header.switchAtMs ?? 0n);
-  await untilTime(atMs - headStartMs, clock, controlClock);
-}
 
 /** Resolves when the control plane's clock shows this time, as far as this host knows it. */
 export async function untilTime(
