@@ -12,6 +12,7 @@ import { Readiness } from '#libs/nest-jetstream/readiness.js';
 import type { ServiceConfig } from '#libs/nest-jetstream/service.js';
 import { CLOCK, EVENT_LOG, LOGGER, NATS, SERVICE_CONFIG } from '#libs/nest-jetstream/tokens.js';
 import type { Logger } from '#libs/telemetry/logger.js';
+import { Archiver } from './adapters/nats/archiver.js';
 import { AuditController } from './adapters/nats/audit.controller.js';
 import { CdEventsConsumer } from './adapters/nats/cdevents.consumer.js';
 import { OperationsController } from './adapters/nats/operations.controller.js';
@@ -24,10 +25,13 @@ import { databaseCheck, openDatabase } from './adapters/postgres/database.js';
 import { LogVerification } from './adapters/postgres/log-verification.js';
 import { ReadModelQueries } from './adapters/postgres/read-model-queries.js';
 import { ReadModelProjection } from './adapters/postgres/running-projections.js';
+import type { ArchiveWriter } from './app/archive-runs.js';
+import { ArchiveSchedule } from './app/archive-schedule.js';
 import { AssignmentReports } from './app/assignment-reports.js';
 import { LogWatch } from './app/log-watch.js';
 import { RunCoordinator } from './app/run-coordinator.js';
 import { Webhooks } from './app/webhooks.js';
+import { reportingConfig } from './config.js';
 import { ARCHIVE, AUDIT_KEY, DATABASE, WHOLE_LOG } from './tokens.js';
 
 @Module({
@@ -98,6 +102,22 @@ import { ARCHIVE, AUDIT_KEY, DATABASE, WHOLE_LOG } from './tokens.js';
       useFactory: watchLog,
     },
     {
+      provide: Archiver,
+      inject: [EVENT_LOG, ARCHIVE, ReadModelProjection, NATS, CLOCK],
+      useFactory: (
+        log: EventLog,
+        archive: ArchiveWriter,
+        { eventCopy }: ReadModelProjection,
+        nats: NatsConnection,
+        clock: Clock,
+      ) => new Archiver(log, archive, eventCopy, nats, clock),
+    },
+    {
+      provide: ArchiveSchedule,
+      inject: [Archiver, ReadModelProjection, LogWatch, CLOCK, LOGGER],
+      useFactory: archiveByTheClock,
+    },
+    {
       provide: Webhooks,
       inject: [EVENT_LOG, CLOCK, LOGGER, NATS, AUDIT_KEY],
       useFactory: (
@@ -131,9 +151,11 @@ export class ReportingModule implements OnApplicationShutdown {
     @Inject(AssignmentReports) private readonly reports: AssignmentReports,
     @Inject(Webhooks) private readonly webhooks: Webhooks,
     @Inject(LogWatch) private readonly watch: LogWatch,
+    @Inject(ArchiveSchedule) private readonly schedule: ArchiveSchedule,
   ) {}
 
   async onApplicationShutdown(): Promise<void> {
+    this.schedule.close();
     this.watch.close();
     await this.coordinator.close();
     await this.reports.close();
@@ -141,6 +163,23 @@ export class ReportingModule implements OnApplicationShutdown {
     await this.projection.close();
     await this.database.destroy();
   }
+}
+
+/** The replica that copies the log archives it too, unless it is damaged. */
+function archiveByTheClock(
+  archiver: Archiver,
+  { eventCopy }: ReadModelProjection,
+  watch: LogWatch,
+  clock: Clock,
+  logger: Logger,
+): ArchiveSchedule {
+  return new ArchiveSchedule({
+    afterDays: reportingConfig(process.env).archiveAfterDays,
+    archive: async (olderThanMs) => (await archiver.pass(olderThanMs)).runs,
+    mayArchive: () => eventCopy.partitions().length > 0 && watch.problem() === undefined,
+    clock,
+    logger,
+  });
 }
 
 /** One replica, that which copies the log, also verifies it. */

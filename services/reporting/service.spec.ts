@@ -1,25 +1,13 @@
-import 'reflect-metadata';
-import { rmSync } from 'node:fs';
-import type { DescMessage, MessageInitShape, MessageShape } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { jetstream } from '@nats-io/jetstream';
-import { connect, type NatsConnection } from '@nats-io/transport-node';
-import pg from 'pg';
-import { type EmbeddedNats, startNats } from '#deploy/embedded/nats.js';
-import { type EmbeddedPostgres, startPostgres } from '#deploy/embedded/postgres.js';
-import type { Supervised } from '#deploy/embedded/supervise.js';
-import { systemClock } from '#libs/clock/adapters/system-clock.js';
 import {
   ArchiveClosedRunsSchema,
   AuditedRunSchema,
   AuditRunQuerySchema,
-  AuditVerdictSchema,
-  AuditVerifyQuerySchema,
   DeadLettersListSchema,
   DeadLettersOfSchema,
   DeadLettersQuerySchema,
   DeadLettersRetriedSchema,
-  type DomainEvent,
   event,
   ListQuerySchema,
   ListReplySchema,
@@ -30,100 +18,27 @@ import {
   StorageViewSchema,
   subjects,
 } from '#libs/contracts/index.js';
-import { openJetStreamLog } from '#libs/event-log/adapters/jetstream/jetstream-log.js';
-import { type EventLog, noEvents } from '#libs/event-log/event-log.js';
-import { ownerOf } from '#libs/event-log/event-owners.js';
-import { type RunningService, startService } from '#libs/nest-jetstream/service.js';
-import { ServiceClient } from '#libs/nest-jetstream/service-client.js';
-import { silentLogger } from '#libs/telemetry/logger.js';
-import { scratchDirectory } from '#test/support/servers.js';
+import { OwnReporting } from '#test/support/own-reporting.js';
 import { until } from '#test/support/until.js';
-import { definition } from './service.js';
 
 const timeoutMs = 60_000;
-const { NATS_URL, DATABASE_URL, ...env } = process.env;
-let directory: string;
-let server: Required<EmbeddedNats>;
-let postgres: EmbeddedPostgres;
-let nats: NatsConnection;
-let log: EventLog;
-let service: RunningService;
-let client: ServiceClient;
+let own: OwnReporting;
 
 beforeAll(async () => {
-  directory = await scratchDirectory();
-  server = (await startNats({ dataDir: directory, env })) as Required<EmbeddedNats>;
-  postgres = await startPostgres({ dataDir: directory, env });
-  const { url, user, password, monitorUrl } = server;
-  nats = await connect({
-    servers: url,
-    user,
-    pass: password,
-    reconnectTimeWait: 100,
-    maxReconnectAttempts: -1,
-  });
-  log = await openJetStreamLog(nats, { allowLazySync: false, monitorUrl });
-  const config = {
-    natsUrl: url,
-    natsUser: user,
-    natsPassword: password,
-    natsMonitorUrl: monitorUrl,
-    databaseUrl: postgres.url,
-    httpHost: '127.0.0.1',
-    httpPort: 0,
-    dataDir: directory,
-    allowLazySync: false,
-  };
-  service = await startService(definition, config, silentLogger);
-  client = new ServiceClient(nats);
+  own = await OwnReporting.start();
 }, timeoutMs);
-
-afterAll(async () => {
-  await service.close();
-  await nats.close();
-  await postgres.close();
-  await server.close();
-  rmSync(directory, { recursive: true, force: true });
-}, timeoutMs);
-
-async function append(id: string, runId: string, happened: DomainEvent): Promise<number> {
-  const aggregate = { type: ownerOf[happened.type], id };
-  const { sequence, version } = (await log.read(aggregate)).at(-1) ?? noEvents;
-  const causationId = `${id}-${happened.type}`;
-  const context = { actor: 'cli:ann', correlationId: runId, causationId, reason: 'a test' };
-  const [recorded] = await log.append(
-    aggregate,
-    { sequence, version },
-    [happened],
-    context,
-    systemClock.nowMs(),
-  );
-  return recorded?.sequence ?? 0;
-}
+afterAll(() => own.close(), timeoutMs);
 
 async function run(runId: string): Promise<number> {
-  await append(runId, runId, event('RunRequested', { runId, site: 'www' }));
-  await append(runId, runId, event('ChangeSetComputed', { runId, counts: { files: 1 } }));
-  await append(runId, runId, event('RunCompleted', { runId, durationMs: 5n }));
-  return append(runId, runId, event('RunClosed', { runId, status: 'completed' }));
+  await own.append(event('RunRequested', { runId, site: 'www' }), runId);
+  await own.append(event('ChangeSetComputed', { runId, counts: { files: 1 } }), runId);
+  await own.append(event('RunCompleted', { runId, durationMs: 5n }), runId);
+  return own.append(event('RunClosed', { runId, status: 'completed' }), runId);
 }
-
-function ask<Q extends DescMessage, R extends DescMessage>(
-  name: string,
-  query: Q,
-  reply: R,
-  given: MessageInitShape<Q>,
-): Promise<MessageShape<R>> {
-  const subject = subjects.command('reporting', name);
-  return client.request(subject, query, reply, given, 30_000);
-}
-
-const verify = () => ask('AuditVerify', AuditVerifyQuerySchema, AuditVerdictSchema, {});
-const ready = async () => (await fetch(`${service.url}/readyz`)).status;
 
 async function runIds(atSequence: number): Promise<string[]> {
   const query = { kind: 'runs', atSequence: BigInt(atSequence) };
-  const { list } = await ask('List', ListQuerySchema, ListReplySchema, query);
+  const { list } = await own.ask('List', ListQuerySchema, ListReplySchema, query);
   return list.case === 'runs' ? list.value.runs.map((each) => each.runId) : [];
 }
 
@@ -133,7 +48,7 @@ describe('reporting as a service', () => {
     const last = await run('r2');
     expect(await runIds(last)).toHaveLength(2);
     const reply = ReadModelsRebuiltSchema;
-    const rebuilt = await ask('RebuildReadModels', RebuildReadModelsSchema, reply, {});
+    const rebuilt = await own.ask('RebuildReadModels', RebuildReadModelsSchema, reply, {});
     expect(rebuilt).toMatchObject({ equal: 'yes', sequence: BigInt(last) });
     expect((await runIds(await run('r3'))).sort()).toEqual(['r1', 'r2', 'r3']);
   });
@@ -142,13 +57,18 @@ describe('reporting as a service', () => {
     const query = { olderThanMs: 0n };
     const dry = { ...query, dryRun: true };
     const schemas = [ArchiveClosedRunsSchema, RunsArchivedSchema] as const;
-    expect(await ask('ArchiveClosedRuns', ...schemas, dry)).toMatchObject({ runs: 3, file: '' });
-    expect((await log.read({ type: 'run', id: 'r1' })).length).toBe(2);
-    const archived = await ask('ArchiveClosedRuns', ...schemas, query);
+    expect(await own.ask('ArchiveClosedRuns', ...schemas, dry)).toMatchObject({
+      runs: 3,
+      file: '',
+    });
+    expect((await own.log.read({ type: 'run', id: 'r1' })).length).toBe(2);
+    const archived = await own.ask('ArchiveClosedRuns', ...schemas, query);
     expect(archived).toMatchObject({ runs: 3, events: 12 });
-    expect(await log.read({ type: 'run', id: 'r1' })).toEqual([]);
-    expect(await verify()).toMatchObject({ sound: true, events: 12 });
-    const replayed = await ask('AuditRun', AuditRunQuerySchema, AuditedRunSchema, { runId: 'r2' });
+    expect(await own.log.read({ type: 'run', id: 'r1' })).toEqual([]);
+    expect(await own.verify()).toMatchObject({ sound: true, events: 12 });
+    const replayed = await own.ask('AuditRun', AuditRunQuerySchema, AuditedRunSchema, {
+      runId: 'r2',
+    });
     expect(replayed.timeline.map(({ type, reason }) => [type, reason])).toEqual([
       ['RunRequested', 'a test'],
       ['ChangeSetComputed', 'a test'],
@@ -156,13 +76,13 @@ describe('reporting as a service', () => {
       ['RunClosed', 'a test'],
     ]);
     const reply = ReadModelsRebuiltSchema;
-    const rebuilt = await ask('RebuildReadModels', RebuildReadModelsSchema, reply, {});
+    const rebuilt = await own.ask('RebuildReadModels', RebuildReadModelsSchema, reply, {});
     expect(rebuilt.equal).not.toBe('no');
     expect(await runIds(await run('r4'))).toHaveLength(4);
-    const storage = await ask('Storage', StorageQuerySchema, StorageViewSchema, {});
+    const storage = await own.ask('Storage', StorageQuerySchema, StorageViewSchema, {});
     expect(storage).toMatchObject({ archiveFiles: 1, archivedEvents: 12 });
     expect(storage.streams.find(({ stream }) => stream === 'EVENTS')?.messages).toBe(4);
-    expect(await verify()).toMatchObject({ sound: true, events: 16 });
+    expect(await own.verify()).toMatchObject({ sound: true, events: 16 });
   });
 
   it('parks a damaged event and what follows of its aggregate; ignores the future', async () => {
@@ -183,33 +103,53 @@ describe('reporting as a service', () => {
         aggregateversion: 1,
       });
     const publish = (id: string, type: string, data: object) =>
-      jetstream(nats).publish(subject(id), stored(id, type, data));
+      jetstream(own.nats).publish(subject(id), stored(id, type, data));
     await publish('bad', 'v1.RunRequested', { runId: 5 });
     await publish('bad', 'v1.RunRequested', { runId: 'bad', site: 'www' });
     await publish('new', 'v9.RunTeleported', { runId: 'new' });
     const last = await run('r5');
     expect(await runIds(last)).toContain('r5');
     const schemas = [DeadLettersQuerySchema, DeadLettersListSchema] as const;
-    const { deadLetters } = await ask('ParkedEvents', ...schemas, {});
+    const { deadLetters } = await own.ask('ParkedEvents', ...schemas, {});
     expect(deadLetters).toMatchObject([
       { consumer: 'read-models-1', aggregate: 'run.bad', letters: 2 },
     ]);
     const query = { consumer: 'read-models-1', aggregate: 'run.bad' };
     const retry = [DeadLettersOfSchema, DeadLettersRetriedSchema] as const;
-    const retried = await ask('RetryParkedEvents', ...retry, query);
+    const retried = await own.ask('RetryParkedEvents', ...retry, query);
     expect(retried).toMatchObject({ handled: 0, problem: expect.stringContaining('malformed') });
-    expect(await verify()).toMatchObject({ sound: true });
+    expect(await own.verify()).toMatchObject({ sound: true });
+  });
+
+  it('applies what was parked, in its order, once the cause is gone', async () => {
+    await own.sql(`alter table run add constraint broken check (run_id <> 'r-parked')`);
+    await run('r-parked');
+    const query = { consumer: 'read-models-1', aggregate: 'run.r-parked' };
+    await until('both events of the run are parked', async () => {
+      const schemas = [DeadLettersQuerySchema, DeadLettersListSchema] as const;
+      const { deadLetters } = await own.ask('ParkedEvents', ...schemas, {});
+      return deadLetters.some(
+        ({ aggregate, letters }) => aggregate === query.aggregate && letters === 2,
+      );
+    });
+    const retry = () =>
+      own.ask('RetryParkedEvents', DeadLettersOfSchema, DeadLettersRetriedSchema, query);
+    expect(await retry()).toMatchObject({ handled: 0, problem: expect.stringContaining('broken') });
+    await own.sql('alter table run drop constraint broken');
+    expect(await retry()).toMatchObject({ handled: 2, problem: '' });
+    expect(await runIds(await run('r-after'))).toContain('r-parked');
+    expect(await retry()).toMatchObject({ handled: 0, problem: '' });
   });
 
   it(
     'is red within 5 s of losing PostgreSQL, and green when it is back',
     async () => {
-      expect(await ready()).toBe(200);
-      await postgres.close();
+      expect(await own.ready()).toBe(200);
+      await own.stopPostgres();
       const quick = { timeoutMs: 5_000 };
-      await until('it is red', async () => (await ready()) === 503, quick);
-      postgres = await startPostgres({ dataDir: directory, env });
-      await until('it is green', async () => (await ready()) === 200);
+      await until('it is red', async () => (await own.ready()) === 503, quick);
+      await own.startPostgres();
+      await until('it is green', async () => (await own.ready()) === 200);
       expect(await runIds(await run('r6'))).toContain('r6');
     },
     timeoutMs,
@@ -218,14 +158,11 @@ describe('reporting as a service', () => {
   it(
     'is red within 5 s of losing its partitions, and green when it has them again',
     async () => {
-      const database = new pg.Client({ connectionString: postgres.url });
-      await database.connect();
-      await database.query(`update partition_lease set holder = 'thief',
+      await own.sql(`update partition_lease set holder = 'thief',
         fencing_token = fencing_token + 1, expires_at = now() + interval '8 seconds'`);
-      await database.end();
-      await until('it is red', async () => (await ready()) === 503, { timeoutMs: 5_500 });
-      expect((await service.readiness()).reasons.join()).toMatch(/lacks partitions/);
-      await until('it is green', async () => (await ready()) === 200);
+      await until('it is red', async () => (await own.ready()) === 503, { timeoutMs: 5_500 });
+      expect(await own.reasons()).toMatch(/lacks partitions/);
+      await until('it is green', async () => (await own.ready()) === 200);
     },
     timeoutMs,
   );
@@ -233,31 +170,27 @@ describe('reporting as a service', () => {
   it(
     'is red within 5 s of losing NATS, and green when it is back',
     async () => {
-      const supervised = (server as unknown as { server: Supervised }).server;
-      await supervised.stop('SIGKILL');
-      await until('it is red', async () => (await ready()) === 503, { timeoutMs: 5_000 });
-      await supervised.start();
-      await until('it is green', async () => (await ready()) === 200);
+      await own.natsServer.stop('SIGKILL');
+      await until('it is red', async () => (await own.ready()) === 503, { timeoutMs: 5_000 });
+      await own.natsServer.start();
+      await until('it is green', async () => (await own.ready()) === 200);
     },
     timeoutMs,
   );
 
   it('names the first event of which the copy in PostgreSQL was changed', async () => {
     const last = await run('r7');
-    expect(await verify()).toMatchObject({ sound: true });
-    const database = new pg.Client({ connectionString: postgres.url });
-    await database.connect();
+    expect(await own.verify()).toMatchObject({ sound: true });
     const flip = (sequence: number) =>
-      database.query(
+      own.sql(
         `update event_copy set body = overlay(body placing
           chr(ascii(substr(body, 40, 1)) # 1) from 40 for 1) where sequence = $1`,
         [sequence],
       );
     await flip(last - 1);
-    const verdict = await verify();
+    const verdict = await own.verify();
     expect(verdict).toMatchObject({ sound: false, firstBadSequence: BigInt(last - 1) });
     await flip(last - 1);
-    expect(await verify()).toMatchObject({ sound: true });
-    await database.end();
+    expect(await own.verify()).toMatchObject({ sound: true });
   });
 });

@@ -1,4 +1,4 @@
-import type { Clock } from '#libs/clock/clock.js';
+import { type Clock, scheduleTogether } from '#libs/clock/clock.js';
 import {
   type AbortRun,
   type ApproveRun,
@@ -54,7 +54,7 @@ export class RunCoordinator {
     for (const [runId, run] of this.runs.state.open) {
       if (run.started && !this.timers.has(runId)) this.watch(runId);
     }
-    this.cancelLook = this.clock.schedule(lookEveryMs, () => this.lookAround());
+    this.cancelLook = scheduleTogether(this.clock, lookEveryMs, () => this.lookAround());
   }
 
   /** Takes the step that an event of a run makes due. */
@@ -138,6 +138,6 @@ export class RunCoordinator {
 }
 
 const retryDelayMs = 1_000;
-const lookEveryMs = 2_000;
+const lookEveryMs = 2_400;
 /** Timers of the platform overflow beyond 24 days. */
 const longestTimerMs = 24 * 60 * 60 * 1_000;

@@ -1,4 +1,4 @@
-import type { Cancel, Clock } from '#libs/clock/clock.js';
+import { type Cancel, type Clock, scheduleTogether } from '#libs/clock/clock.js';
 import type {
   EventContext,
   RecordedEvent,
@@ -18,7 +18,7 @@ import {
   webhookAggregate,
 } from '../domain/webhook.js';
 
-const lookEveryMs = 500;
+const lookEveryMs = 600;
 
 /** A webhook as the log tells it. */
 export interface KnownWebhook {
@@ -110,7 +110,7 @@ export class Webhooks {
     } catch (error) {
       this.logger.error('webhooks stand still', { reason: reasonOf(error) });
     }
-    this.cancel = this.clock.schedule(lookEveryMs, () => this.look());
+    this.cancel = scheduleTogether(this.clock, lookEveryMs, () => this.look());
   }
 
   private reconcile(): void {

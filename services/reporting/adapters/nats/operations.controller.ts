@@ -19,36 +19,30 @@ import {
   StorageViewSchema,
   subjects,
 } from '#libs/contracts/index.js';
-import {
-  deadLetterStream,
-  eventStream,
-  ingressStream,
-} from '#libs/event-log/adapters/jetstream/streams.js';
+import { keptStreams } from '#libs/event-log/adapters/jetstream/streams.js';
 import type { EventLog } from '#libs/event-log/event-log.js';
 import { OnRequest } from '#libs/nest-jetstream/decorators.js';
-import { CLOCK, EVENT_LOG, NATS } from '#libs/nest-jetstream/tokens.js';
-import { type ArchiveWriter, archivable } from '../../app/archive-runs.js';
+import { CLOCK, NATS } from '#libs/nest-jetstream/tokens.js';
+import type { ArchiveWriter } from '../../app/archive-runs.js';
 import { ARCHIVE, DATABASE, WHOLE_LOG } from '../../tokens.js';
 import { listParked, parkedAggregates, retryParked } from '../postgres/parked-events.js';
 import { readModels } from '../postgres/projections.js';
 import { rebuildReadModels } from '../postgres/rebuild.js';
-import { ReadModelProjection } from '../postgres/running-projections.js';
 import { tableSizes } from '../postgres/table-sizes.js';
+import { Archiver } from './archiver.js';
 
-const copyTimeoutMs = 60_000;
 const command = (name: string) => subjects.command('reporting', name);
 
 /** What an operator asks: what is parked, rebuilds, archives, sizes. */
 @Controller()
 export class OperationsController {
   constructor(
-    @Inject(EVENT_LOG) private readonly log: EventLog,
     @Inject(WHOLE_LOG) private readonly wholeLog: EventLog,
     @Inject(ARCHIVE) private readonly archive: ArchiveWriter,
     @Inject(DATABASE) private readonly database: DataSource,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(NATS) private readonly nats: NatsConnection,
-    @Inject(ReadModelProjection) private readonly projection: ReadModelProjection,
+    @Inject(Archiver) private readonly archiver: Archiver,
   ) {}
 
   @OnRequest(command('ParkedEvents'), DeadLettersQuerySchema, DeadLettersListSchema)
@@ -89,35 +83,15 @@ export class OperationsController {
     return { sequence: BigInt(sequence), durationMs, equal: word };
   }
 
-  /** Written and read again first, and copied to PostgreSQL; then taken out of the stream. */
   @OnRequest(command('ArchiveClosedRuns'), ArchiveClosedRunsSchema, RunsArchivedSchema)
-  async archiveClosedRuns({ olderThanMs, dryRun }: ArchiveClosedRuns) {
-    const nowMs = this.clock.nowMs();
-    const before = nowMs - Number(olderThanMs);
-    const replay = this.log.replay({ afterSequence: 0, withStored: true });
-    const { runs, events, aggregates } = await archivable(replay, before, nowMs);
-    const stored = events.map(({ sequence, stored: body = '' }) => ({ sequence, body }));
-    const bytes = stored.reduce((sum, { body }) => sum + body.length, 0);
-    const found = { runs: runs.length, events: events.length, bytes, file: '' };
-    if (dryRun || events.length === 0) return found;
-    const last = events.at(-1)?.sequence ?? 0;
-    if (!(await this.projection.eventCopy.reaches(last, copyTimeoutMs))) {
-      throw new Error('the second copy of the log is behind; try again later');
-    }
-    const file = await this.archive.write(stored);
-    const manager = await jetstreamManager(this.nats);
-    for (const aggregate of aggregates) {
-      const upTo = { filter: subjects.aggregate(aggregate), seq: last + 1 };
-      await manager.streams.purge(eventStream, upTo);
-    }
-    return { ...found, bytes: file.bytes, file: `archive/${file.name}` };
+  archiveClosedRuns({ olderThanMs, dryRun }: ArchiveClosedRuns) {
+    return this.archiver.pass(Number(olderThanMs), dryRun);
   }
 
   @OnRequest(command('Storage'), StorageQuerySchema, StorageViewSchema)
   async storage() {
     const manager = await jetstreamManager(this.nats);
-    const names = [eventStream, ingressStream, deadLetterStream];
-    const streams = names.map(async (stream) => {
+    const streams = keptStreams.map(async (stream) => {
       const { state } = await manager.streams.info(stream);
       const { messages, bytes, num_subjects } = state;
       return { stream, messages, bytes, subjects: num_subjects ?? 0 };
