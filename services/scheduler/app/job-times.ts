@@ -1,4 +1,4 @@
-import type { Cancel, Clock } from '#libs/clock/clock.js';
+import { type Cancel, type Clock, scheduleTogether } from '#libs/clock/clock.js';
 import type { LogView } from '#libs/event-log/log-view.js';
 import { type Logger, reasonOf } from '#libs/telemetry/logger.js';
 import { derivedId } from '../domain/derived-id.js';
@@ -8,7 +8,7 @@ import type { JobStarts } from './job-starts.js';
 
 /** Real clocks are set, and timers know nothing of it: the time is looked at this often. */
 const lookEveryMs = 200;
-const lookWithoutJobsEveryMs = 1_000;
+const lookWithoutJobsEveryMs = 1_200;
 const retryMs = 1_000;
 
 interface Planned {
@@ -45,7 +45,8 @@ export class JobTimes {
   private plan(): void {
     if (this.isClosed) return;
     const hasJobs = this.jobs.state.jobs.size > 0;
-    this.cancel = this.clock.schedule(hasJobs ? lookEveryMs : lookWithoutJobsEveryMs, () => {
+    const pauseMs = hasJobs ? lookEveryMs : lookWithoutJobsEveryMs;
+    this.cancel = scheduleTogether(this.clock, pauseMs, () => {
       this.look();
       this.plan();
     });

@@ -1,4 +1,4 @@
-import type { Cancel, Clock } from '#libs/clock/clock.js';
+import { type Cancel, type Clock, scheduleTogether } from '#libs/clock/clock.js';
 import { load } from '#libs/event-log/aggregate.js';
 import type { EventLog } from '#libs/event-log/event-log.js';
 import type { LogView } from '#libs/event-log/log-view.js';
@@ -18,7 +18,7 @@ export type WatchStaging = (
   changed: (fingerprint: string) => Promise<void>,
 ) => () => void;
 
-const lookEveryMs = 1_000;
+const lookEveryMs = 1_200;
 const defaultQuietMs = 2_000;
 
 interface Watch {
@@ -51,7 +51,7 @@ export class StagingJobs {
 
   private plan(): void {
     if (this.isClosed) return;
-    this.cancel = this.clock.schedule(lookEveryMs, () => {
+    this.cancel = scheduleTogether(this.clock, lookEveryMs, () => {
       void this.look()
         .catch((error) => {
           this.logger.warn('staging could not be watched', { reason: reasonOf(error) });

@@ -1,4 +1,4 @@
-import type { Cancel, Clock } from '#libs/clock/clock.js';
+import { type Cancel, type Clock, scheduleTogether } from '#libs/clock/clock.js';
 import type { LogView } from '#libs/event-log/log-view.js';
 import { type Logger, reasonOf } from '#libs/telemetry/logger.js';
 import { deadlineOf } from '../domain/begin.js';
@@ -8,7 +8,7 @@ import type { Endings } from './endings.js';
 import type { Rollouts } from './rollouts.js';
 import type { Runs } from './runs.js';
 
-const lookEveryMs = 500;
+const lookEveryMs = 600;
 const quorumLookEveryMs = 5_000;
 const settleEveryMs = 15_000;
 /** A run without a word on what becomes of it: who asked for it crashed. */
@@ -45,7 +45,7 @@ export class WaitingRuns {
 
   private plan(): void {
     if (this.isClosed) return;
-    this.cancel = this.clock.schedule(lookEveryMs, () => {
+    this.cancel = scheduleTogether(this.clock, lookEveryMs, () => {
       void this.look().finally(() => this.plan());
     });
   }

@@ -109,9 +109,10 @@ export function answer(claim: Claim, wish: Wish, onConflict: OnConflict): Answer
 /** Holders and waiting runs that nobody asked for, in the way of one that somebody asks for. */
 function givingWay(claim: Claim, wish: Wish): string[] {
   if (wish.automatic) return [];
-  return [...claim.holders, ...claim.queue]
-    .filter((entry) => entry.automatic && conflicts(entry, wish))
-    .map(({ runId }) => runId);
+  const givesWay = (entry: Entry) => entry.automatic && conflicts(entry, wish);
+  return [...claim.holders.filter(givesWay), ...claim.queue.filter(givesWay)].map(
+    ({ runId }) => runId,
+  );
 }
 
 function evolve(claim: Claim, happened: ClaimEvent): Claim {
@@ -120,26 +121,32 @@ function evolve(claim: Claim, happened: ClaimEvent): Claim {
     case 'ClaimTaken':
       return {
         ...claim,
-        holders: [...claim.holders.filter((held) => held.runId !== runId), entryOf(happened.data)],
-        queue: claim.queue.filter((waiting) => waiting.runId !== runId),
+        holders: [...without(claim.holders, runId), entryOf(happened.data)],
+        queue: without(claim.queue, runId),
       };
     case 'ClaimQueued': {
       const entry = { ...entryOf(happened.data), kind: happened.data.kind };
       const { replacedRunId } = happened.data;
-      const place = claim.queue.findIndex((waiting) =>
-        [runId, replacedRunId].includes(waiting.runId),
+      const place = claim.queue.findIndex(
+        (waiting) => waiting.runId === runId || waiting.runId === replacedRunId,
       );
-      const holders = claim.holders.filter((held) => held.runId !== runId);
+      const holders = without(claim.holders, runId);
       if (place < 0) return { ...claim, holders, queue: [...claim.queue, entry] };
       return { ...claim, holders, queue: claim.queue.with(place, entry) };
     }
     case 'ClaimReleased':
       return {
         ...claim,
-        holders: claim.holders.filter((held) => held.runId !== runId),
-        queue: claim.queue.filter((waiting) => waiting.runId !== runId),
+        holders: without(claim.holders, runId),
+        queue: without(claim.queue, runId),
       };
   }
+}
+
+/** Queues are long where runs overlap: what stays is not looked at twice. */
+function without(entries: readonly Entry[], runId: string): readonly Entry[] {
+  const place = entries.findIndex((entry) => entry.runId === runId);
+  return place < 0 ? entries : entries.toSpliced(place, 1);
 }
 
 /** No event: the run has what it wants, waits in its place already, or is to be cancelled. */
@@ -165,22 +172,22 @@ const mostAtOnce = 400;
 
 /** The release, and everybody who can go on because of it, in the order of the queue. */
 function release(claim: Claim, runId: string): ClaimEvent[] {
-  const isKnown = [...claim.holders, ...claim.queue].some((entry) => entry.runId === runId);
-  if (!isKnown) return [];
+  const isIt = (entry: Entry) => entry.runId === runId;
+  if (!claim.holders.some(isIt) && !claim.queue.some(isIt)) return [];
   const released = event('ClaimReleased', { site: claim.site, runId });
   const after = evolve(claim, released);
-  const holders = [...after.holders];
-  const stillWaiting: Entry[] = [];
+  // Who conflicts with any of those before: with one that holds, or with one that waits.
+  const before = { nodes: new Set<string>(), movesLiveVersion: false };
+  const add = ({ nodes, movesLiveVersion: moves }: Entry) => {
+    for (const node of nodes) before.nodes.add(node);
+    before.movesLiveVersion ||= moves;
+  };
+  for (const holder of after.holders) add(holder);
   const taken: ClaimEvent[] = [];
   for (const next of after.queue) {
-    const isInTheWay = (entry: Entry) => conflicts(entry, next);
-    // Queues are long where runs overlap: then a holder is in the way of most of them.
-    const isBlocked = holders.some(isInTheWay) || stillWaiting.some(isInTheWay);
-    if (isBlocked || taken.length === mostAtOnce) {
-      stillWaiting.push(next);
-      continue;
-    }
-    holders.push(next);
+    const isBlocked = conflicts(before, next);
+    add(next);
+    if (isBlocked || taken.length === mostAtOnce) continue;
     const { movesLiveVersion, automatic } = next;
     const data = { site: claim.site, runId: next.runId, nodes: [...next.nodes] };
     taken.push(event('ClaimTaken', { ...data, movesLiveVersion, automatic }));
@@ -193,7 +200,7 @@ function replaceable(claim: Claim, { kind }: Wish): Entry | undefined {
 }
 
 function conflicts(
-  a: Entry,
+  a: Pick<Entry, 'nodes' | 'movesLiveVersion'>,
   b: { readonly nodes: Iterable<string>; readonly movesLiveVersion: boolean },
 ): boolean {
   if (a.movesLiveVersion && b.movesLiveVersion) return true;
