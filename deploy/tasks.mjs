@@ -31,6 +31,10 @@ export const tasks = {
     needsServers: true,
     run: (rest) => run(process.execPath, ['dist/test/chaos/storm-main.js', ...rest]),
   },
+  'chaos:overlap': {
+    needsServers: true,
+    run: (rest) => run(process.execPath, ['dist/test/chaos/overlap-main.js', ...rest]),
+  },
   'bench:lan': program('dist/test/bench/lan.js'),
   'sim:multicast': program('dist/test/simulation/multicast.js'),
   'bench:wan': program('dist/test/bench/wan.js'),
@@ -52,6 +56,10 @@ export const tasks = {
   'bench:scan': program('dist/test/bench/scan.js'),
   'fuzz:readers': program('dist/test/fuzz/readers.js'),
   'fuzz:frames': program('dist/test/fuzz/control-frames-main.js'),
+  'bench:join': {
+    needsServers: true,
+    run: (rest) => run(process.execPath, ['dist/test/bench/join.js', ...rest]),
+  },
   'bench:fleet': {
     needsServers: true,
     run: (rest) => run(process.execPath, ['dist/test/bench/fleet.js', ...rest]),

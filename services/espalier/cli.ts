@@ -3,30 +3,8 @@ import { Command, CommanderError } from 'commander';
 import pc from 'picocolors';
 import { DomainError } from '#libs/contracts/index.js';
 import { Refused, Unreachable } from './client/api-client.js';
-import { agentCommand } from './commands/agent.js';
-import { applyCommand } from './commands/apply.js';
-import { assignmentCommand } from './commands/assignment.js';
-import { auditCommand } from './commands/audit.js';
-import { contentCommand } from './commands/content.js';
-import { describeCommand } from './commands/describe.js';
-import { dlqCommand } from './commands/dlq.js';
-import { doctorCommand } from './commands/doctor.js';
-import { eventsCommand } from './commands/events.js';
-import { getCommand } from './commands/get.js';
-import { groupCommand } from './commands/group.js';
-import { jobCommand } from './commands/job.js';
-import { jobCommands } from './commands/jobs.js';
-import { operationsCommands } from './commands/operations.js';
-import { publishCommand, WaitTimedOut } from './commands/publish.js';
-import { rolloutCommand } from './commands/rollout.js';
-import { segmentCommand } from './commands/segment.js';
-import { siteCommand } from './commands/site.js';
-import { stageCommand } from './commands/stage.js';
-import { treeCommand } from './commands/tree.js';
-import { upCommand } from './commands/up.js';
-import { versionCommands } from './commands/versions.js';
-import { webhookCommand } from './commands/webhook.js';
-import { exitCodes } from './exit-codes.js';
+import { commandTable } from './command-table.js';
+import { exitCodes, WaitTimedOut } from './exit-codes.js';
 
 const packageFile = new URL('../../../package.json', import.meta.url);
 const { version } = JSON.parse(readFileSync(packageFile, 'utf8')) as { version: string };
@@ -35,19 +13,7 @@ const program = new Command('espalier')
   .version(version, '-V, --version', 'say which version this is')
   .showHelpAfterError('(--help shows how)')
   .exitOverride();
-for (const [heading, commands] of Object.entries({
-  'Run:': [upCommand, agentCommand, doctorCommand],
-  'Set up:': [siteCommand, groupCommand, segmentCommand, treeCommand, stageCommand, applyCommand],
-  'Distribute:': [publishCommand, jobCommands, rolloutCommand],
-  'Schedule:': [jobCommand],
-  'Versions:': [versionCommands],
-  'Look:': [getCommand, describeCommand, eventsCommand, auditCommand],
-  'Files:': [assignmentCommand, contentCommand],
-  'Operate:': [dlqCommand, webhookCommand, operationsCommands],
-})) {
-  program.commandsGroup(heading);
-  for (const add of commands) add(program);
-}
+await addCommands(program, process.argv[2]);
 for (const command of allCommands(program)) command.exitOverride().showHelpAfterError();
 
 process.once('SIGINT', () => process.exit(exitCodes.interrupted));
@@ -81,6 +47,22 @@ function describe(error: unknown): { message: string; remedy: string } {
     return { message: error.message, remedy };
   }
   return { message: error instanceof Error ? error.message : String(error), remedy: '' };
+}
+
+/**
+ * Loads the modules of the command that is named, which take half of a short command's time; all of
+ * them where none is known by that name, for help and for a guess at what was meant.
+ */
+async function addCommands(program: Command, name: string | undefined): Promise<void> {
+  const isKnown = Object.values(commandTable)
+    .flat()
+    .some(({ names }) => names.some((each) => each === name));
+  for (const [heading, modules] of Object.entries(commandTable)) {
+    program.commandsGroup(heading);
+    for (const { names, load } of modules) {
+      if (!isKnown || names.some((each) => each === name)) (await load())(program);
+    }
+  }
 }
 
 function allCommands(command: Command): Command[] {

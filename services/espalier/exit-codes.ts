@@ -21,3 +21,8 @@ export function exitCodeOfRun(status: string): number {
       return exitCodes.runFailed;
   }
 }
+
+/** Thrown when a run has not ended in the time that the user wanted to wait. */
+export class WaitTimedOut extends Error {
+  override readonly name = 'WaitTimedOut';
+}

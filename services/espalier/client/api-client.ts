@@ -27,12 +27,12 @@ export type FeedEvent = CloudEvent & { readonly sequence: number };
 export class ApiClient {
   /**
    * @param reason why its commands are given; travels with the events that they cause
-   * @param stagingToken what admits uploads
+   * @param token what admits uploads, or lets read content
    */
   constructor(
     private readonly url: string,
     private readonly reason = '',
-    private readonly stagingToken = '',
+    private readonly token = '',
   ) {}
 
   async get<Schema extends DescMessage>(
@@ -55,7 +55,8 @@ export class ApiClient {
 
   /** A whole blob. */
   async blob(digest: string): Promise<Uint8Array> {
-    const response = await this.fetch(`/blobs/${digest}`, {});
+    const headers = { authorization: `Bearer ${this.token}` };
+    const response = await this.fetch(`/blobs/${digest}`, { headers });
     return new Uint8Array(await response.arrayBuffer());
   }
 
@@ -90,7 +91,7 @@ export class ApiClient {
       headers: {
         'content-type': 'application/octet-stream',
         'content-length': String(sizeBytes),
-        authorization: `Bearer ${this.stagingToken}`,
+        authorization: `Bearer ${this.token}`,
       },
       body,
       duplex: 'half',

@@ -1,3 +1,4 @@
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import {
   AuditedRunSchema,
@@ -11,10 +12,19 @@ import { exportTree } from '../audit/export-tree.js';
 import { exitCodes } from '../exit-codes.js';
 import { renderTable } from '../output/table.js';
 import { formatDuration } from '../output/units.js';
-import { clientOf, print, printJson, withClientOptions } from './context.js';
+import {
+  clientOf,
+  contentTokenOf,
+  outputOption,
+  print,
+  printJson,
+  tell,
+  withClientOptions,
+  withContentToken,
+} from './context.js';
 import { renderRun } from './describe.js';
 
-/** `espalier audit replay|state|tree|verify|export`. */
+/** `espalier audit replay|state|tree|verify|export|restore`. */
 export function auditCommand(program: Command): void {
   const audit = program.command('audit').description('what happened, from the event log alone');
   replayCommand(audit);
@@ -22,6 +32,7 @@ export function auditCommand(program: Command): void {
   treeCommand(audit);
   verifyCommand(audit);
   exportCommand(audit);
+  restoreCommand(audit);
 }
 
 function replayCommand(audit: Command): void {
@@ -110,13 +121,12 @@ function renderState({ sequence, time, sites, groups, nodes, runs }: AuditedStat
 
 function treeCommand(audit: Command): void {
   withAt(
-    audit
-      .command('tree')
+    withContentToken(audit.command('tree'))
       .description('which tree of a site was live at a moment')
       .argument('<site>')
       .option('--export <dir>', 'write its files into a new directory'),
   ).action(async (site, options) => {
-    const client = clientOf(options);
+    const client = clientOf(options, contentTokenOf(options));
     const path = `/api/v1/audit/tree/${encodeURIComponent(site)}`;
     const at = encodeURIComponent(options.at ?? '');
     const tree = await client.get(`${path}?at=${at}`, AuditedTreeSchema);
@@ -159,6 +169,28 @@ function exportCommand(audit: Command): void {
     if (options.output === 'json') print(JSON.stringify({ file, events, publicKey }));
     else print(`${events} events in ${file}, signed by key ${publicKey}`);
   });
+}
+
+function restoreCommand(audit: Command): void {
+  audit
+    .command('restore')
+    .description('bring a damaged log back from its second copy; while no service runs')
+    .option('--data-dir <dir>', 'of the control plane that is down', 'espalier-data')
+    .option('--replace', 'write the whole log anew where its end is not all that is missing')
+    .option('--dry-run', 'only say what would be done')
+    .addOption(outputOption())
+    .action(async ({ dataDir, replace = false, dryRun = false, output }) => {
+      // Loaded here, so that the other commands start quickly.
+      const { restoreOwnLog } = await import('../audit/restore.js');
+      const restored = await restoreOwnLog(resolve(dataDir), { replace, dryRun }, tell);
+      if (output === 'json') return print(JSON.stringify(restored));
+      const { kind, last, head, firstBad, problem, others, written, keptIn } = restored;
+      print(`the log has ${last} events, its second copy ${head}`);
+      if (kind === 'sound') return print('nothing is missing');
+      print(`event ${firstBad}: ${problem}; to mend: ${kind}, ${others} events put aside`);
+      print(dryRun ? 'nothing was changed' : `${written} events written`);
+      if (keptIn) print(`what the log had instead is in ${join(dataDir, keptIn)}`);
+    });
 }
 
 function withAt(command: Command): Command {

@@ -10,7 +10,7 @@ import {
   TreeViewSchema,
 } from '#libs/contracts/index.js';
 import type { ApiClient, FeedEvent } from '../client/api-client.js';
-import { exitCodeOfRun } from '../exit-codes.js';
+import { exitCodeOfRun, WaitTimedOut } from '../exit-codes.js';
 import { renderForecast } from '../output/forecast.js';
 import { RunProgressBar } from '../output/run-progress.js';
 import { formatBytes, formatDuration } from '../output/units.js';
@@ -29,11 +29,6 @@ import {
   policiesOf,
   withPolicyOptions,
 } from './policy-options.js';
-
-/** Thrown when a run has not ended in the time that the user wanted to wait. */
-export class WaitTimedOut extends Error {
-  override readonly name = 'WaitTimedOut';
-}
 
 /** `espalier publish SITE`. */
 export function publishCommand(program: Command): void {

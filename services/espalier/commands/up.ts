@@ -1,14 +1,14 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { exitCodes } from '../exit-codes.js';
-import { print, tell, wholeNumber } from './context.js';
+import { defaultDataDir, print, tell, wholeNumber } from './context.js';
 
 /** `espalier up`: everything on one host. */
 export function upCommand(program: Command): void {
   program
     .command('up')
     .description('run the control plane and demo servers on this host, until Ctrl-C')
-    .option('--data-dir <dir>', 'where everything is kept', 'espalier-data')
+    .option('--data-dir <dir>', 'where everything is kept', defaultDataDir)
     .option('--http <port>', 'port of the API and the console; 0: any free one', wholeNumber, 7800)
     .option('--https <port>', 'port for agents (default: the next one; 0: any)', wholeNumber)
     .option('--segments <n>', 'LANs of demo servers', wholeNumber, 2)

@@ -12,7 +12,14 @@ import type { ApiClient } from '../client/api-client.js';
 import { exitCodes } from '../exit-codes.js';
 import { renderTable } from '../output/table.js';
 import { formatBytes } from '../output/units.js';
-import { clientOf, print, printJson, withClientOptions } from './context.js';
+import {
+  clientOf,
+  contentTokenOf,
+  print,
+  printJson,
+  withClientOptions,
+  withContentToken,
+} from './context.js';
 import { runJob, withRunOptions } from './publish.js';
 
 /** `espalier history` and `espalier checkpoint ...`. */
@@ -126,14 +133,13 @@ function readingCommands(checkpoint: Command): void {
     process.exitCode = verdict.intact ? exitCodes.done : exitCodes.error;
   });
   withClientOptions(
-    checkpoint
-      .command('export')
+    withContentToken(checkpoint.command('export'))
       .description('write a checkpoint into a new directory')
       .argument('<site>')
       .argument('<name>')
       .argument('<directory>'),
   ).action(async (site, name, directory, options) => {
-    const client = clientOf(options);
+    const client = clientOf(options, contentTokenOf(options));
     const { checkpoints } = await historyOf(client, site);
     const found = checkpoints.find((each) => each.name === name);
     if (!found) throw new Error(`${site} has no checkpoint ${name}`);

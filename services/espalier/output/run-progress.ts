@@ -1,5 +1,8 @@
-import { SingleBar } from 'cli-progress';
+import { createRequire } from 'node:module';
+import type { SingleBar } from 'cli-progress';
 import type { FeedEvent } from '../client/api-client.js';
+
+type CliProgress = typeof import('cli-progress');
 
 interface Target {
   readonly nodes?: readonly string[];
@@ -38,7 +41,9 @@ export class RunProgressBar {
     const nodes = targets.reduce((sum, target) => sum + (target.nodes?.length ?? 0), 0);
     if (!process.stderr.isTTY || nodes === 0) return;
     const format = '{bar} {value}/{total} steps  {step}';
-    this.bar = new SingleBar({ format, stream: process.stderr, hideCursor: true });
+    // Only terminals need it: it is not loaded elsewhere.
+    const { SingleBar: Bar } = createRequire(import.meta.url)('cli-progress') as CliProgress;
+    this.bar = new Bar({ format, stream: process.stderr, hideCursor: true });
     this.bar.start(nodes * 2, 0, { step: steps.RunStarted });
   }
 

@@ -18,6 +18,7 @@ import { definition as reporting } from '#services/reporting/service.js';
 import { definition as scheduler } from '#services/scheduler/service.js';
 import { definition as treePlanner } from '#services/tree-planner/service.js';
 import { freeHttpPort } from './adapters/http-port.js';
+import { serviceConfig } from './service-config.js';
 
 export interface ControlPlaneOptions {
   readonly dataDir: string;
@@ -52,7 +53,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const agentPort = await agentPortFor(options, httpPort);
   const agentUrl = `https://${httpHost}:${agentPort}`;
   const servers = await startEmbeddedServers({ dataDir, log });
-  const { nats, postgres } = servers;
+  const { nats } = servers;
   Object.assign(process.env, {
     ESPALIER_ORIGIN_URL: agentUrl,
     ESPALIER_AGENT_URL: agentUrl,
@@ -60,17 +61,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     ESPALIER_AGENT_NATS_WEBSOCKET_URL: nats.websocketUrl ?? '',
     ESPALIER_AGENT_NATS_USER: nats.agentUser ?? '',
     ESPALIER_AGENT_NATS_PASSWORD: nats.agentPassword ?? '',
+    // Here all replicas share one data directory, in which archives are.
+    ESPALIER_ARCHIVE_AFTER_DAYS: process.env.ESPALIER_ARCHIVE_AFTER_DAYS ?? '90',
   });
-  const config = {
-    natsUrl: nats.url,
-    ...(nats.user ? { natsUser: nats.user } : {}),
-    ...(nats.password ? { natsPassword: nats.password } : {}),
-    ...(nats.monitorUrl ? { natsMonitorUrl: nats.monitorUrl } : {}),
-    databaseUrl: postgres.url,
-    httpHost,
-    dataDir,
-    allowLazySync: process.env.ESPALIER_ALLOW_LAZY_SYNC === 'true',
-  };
+  const config = { ...serviceConfig(servers, dataDir), httpHost };
   const telemetry = await startTelemetry('control-plane', process.env, 'prometheus');
   const services: RunningService[] = [];
   const close = async () => {
