@@ -21,6 +21,7 @@ import { contentOf } from '#libs/interpreter/file-content.js';
 import { planAssignment, type Step } from '#libs/interpreter/plan.js';
 import { generatePrivateKeyPem, signingKeyFromPem } from '#libs/keys/ed25519.js';
 import { probeNative } from '#libs/native/capabilities.js';
+import { KeptMemory } from '#libs/native/work-memory.js';
 
 /*
  * The steps of bench:delta; each runs in a process of its own, so that each has its own peak of
@@ -57,12 +58,15 @@ async function encode({ new: wantedTree, work, level, baseManifest = '' }: StepI
   const contents = contentStore(work);
   const base = await contents.readManifest(baseManifest);
   const startedMs = performance.now();
+  const startedCpuMs = cpuMs();
   const scan = await scanTree(wantedTree, { rules: [] });
   const difference = diffManifests(base, scan.manifest);
   const scannedMs = performance.now();
+  const scannedCpuMs = cpuMs();
   await storeTree(scan, contents);
   const wantedManifest = await contents.writeManifest(scan.manifest);
   const storedMs = performance.now();
+  const storedCpuMs = cpuMs();
   const made = await makeContainer(contents, base, scan.manifest, { work, level, difference });
   const { counts, changedBytes } = difference;
   const { files, changed, renamed } = counts;
@@ -72,6 +76,11 @@ async function encode({ new: wantedTree, work, level, baseManifest = '' }: StepI
     scanMs: Math.round(scannedMs - startedMs),
     storeMs: Math.round(storedMs - scannedMs),
     compileMs: elapsed(storedMs),
+    cpuMs: {
+      scan: scannedCpuMs - startedCpuMs,
+      store: storedCpuMs - scannedCpuMs,
+      compile: cpuMs() - storedCpuMs,
+    },
     encodings: encodingsOf(made.commands),
     forApply: { baseManifest, wantedManifest, key: made.key },
   };
@@ -97,7 +106,7 @@ async function makeContainer(
     level,
   };
   const { commands } = await compileAssignment(difference, contents, policy, dataPath);
-  const body = await measureBody(commands, dataPath);
+  const body = await measureBody(commands, dataPath, { level });
   const key = signingKeyFromPem(generatePrivateKeyPem());
   const header = {
     ...{ assignmentId: 'bench-1', runId: 'bench', site: 'bench', sequence: 1n },
@@ -142,11 +151,12 @@ async function apply({ old, work, baseManifest = '', wantedManifest = '', key }:
 /** Of decoding alone: nothing is hashed or written. */
 async function decodingSpeed(steps: readonly Step[], sources: BuildSources): Promise<number> {
   const base = new BaseTree(sources.base.tree, sources.base.pristine);
+  const { take } = new KeptMemory(32 * 1024 ** 2);
   const before = process.cpuUsage();
   let bytes = 0;
   for (const step of steps) {
     if (step.kind !== 'write') continue;
-    for await (const piece of contentOf(step.entry, step.origin, { ...sources, base })) {
+    for await (const piece of contentOf(step.entry, step.origin, { ...sources, base, take })) {
       bytes += piece.length;
     }
   }
@@ -189,6 +199,12 @@ function encodingsOf(commands: readonly Command[]) {
 
 function digestBytes(manifest: Manifest): Uint8Array {
   return new Uint8Array(Buffer.from(treeDigest(manifest), 'hex'));
+}
+
+/** What all threads of this process have used: tells of the work where the machine is shared. */
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return Math.round((user + system) / 1000);
 }
 
 function elapsed(sinceMs: number): number {

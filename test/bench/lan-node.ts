@@ -74,6 +74,9 @@ async function send(): Promise<void> {
     return { node: name, address: { address, port: Number(port) } };
   });
   const rates: number[] = [];
+  /** When what was announced first: passes and their ends. */
+  const announcedMs: Record<string, number> = {};
+  const startedMs = systemClock.nowMs();
   let buffer = Buffer.alloc(0);
   const start = process.cpuUsage();
   const outcome = await sendSession({
@@ -93,12 +96,16 @@ async function send(): Promise<void> {
       await handle.read(buffer, 0, length, offset);
       return buffer.subarray(0, length);
     },
-    onAnnouncement: ({ rateBytesPerS }) => rates.push(Math.round(Number(rateBytesPerS) / 1e6)),
+    onAnnouncement: ({ rateBytesPerS, pass, passEnded, participants }) => {
+      rates.push(Math.round(Number(rateBytesPerS) / 1e6));
+      const what = participants.length === 0 ? 'over' : `${passEnded ? 'end of ' : ''}pass ${pass}`;
+      announcedMs[what] ??= systemClock.nowMs() - startedMs;
+    },
   });
   const { multicastBytes, repairBytes } = outcome;
   const framesSent =
     Math.ceil(multicastBytes / data.frameBytes) + Math.ceil(repairBytes / data.frameBytes);
-  say({ ...outcome, framesSent, cpuS: cpuSince(start), ratesMbPerS: rates });
+  say({ ...outcome, framesSent, cpuS: cpuSince(start), announcedMs, ratesMbPerS: rates });
   await handle.close();
   control.close();
   data.close();

@@ -26,6 +26,8 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '1' },
     peer: { type: 'string' },
     dir: { type: 'string', default: tmpdir() },
+    /** Where each host leaves a profile of its processor time. */
+    profiles: { type: 'string' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -59,6 +61,8 @@ const rateMbit = Number(options['rate-mbit']);
 const headBytes = 1_000;
 const blockBytes = 65_536;
 const nodeProgram = fileURLToPath(new URL('./lan-node.js', import.meta.url));
+const profiling = options.profiles ? ['--cpu-prof', '--cpu-prof-dir', options.profiles] : [];
+const nodeCommand = [process.execPath, ...profiling, nodeProgram];
 const directory = mkdtempSync(join(options.dir, 'espalier-lan-'));
 const source = join(directory, 'source');
 const digests = join(directory, 'digests');
@@ -112,7 +116,7 @@ async function runEspalier(): Promise<EspalierRound> {
       const name = `m${index}`;
       const path = join(directory, name);
       const args = ['receive', name, address, path, digests];
-      const child = started(index + 1, [process.execPath, nodeProgram, ...args]);
+      const child = started(index + 1, [...nodeCommand, ...args]);
       const lines = linesOf(child);
       const { port } = (await lines.next()).value as { port: number };
       return { name, address, path, child, lines, port };
@@ -120,7 +124,7 @@ async function runEspalier(): Promise<EspalierRound> {
   );
   const list = members.map(({ name, address, port }) => `${name}=${address}:${port}`).join(',');
   const args = ['send', 'leader', hosts.addresses[0] ?? '', source, list];
-  const leader = started(0, [process.execPath, nodeProgram, ...args]);
+  const leader = started(0, [...nodeCommand, ...args]);
   const outcome = (await linesOf(leader).next()).value as SenderLine;
   const received = await Promise.all(
     members.map(async ({ lines }) => (await lines.next()).value as ReceiverLine),

@@ -25,16 +25,19 @@ import { readModels } from '#services/reporting/adapters/postgres/projections.js
 import { rebuildReadModels } from '#services/reporting/adapters/postgres/rebuild.js';
 import { withLazyNats } from '../conformance/lazy-nats.js';
 import { withNats, withPostgres } from '../support/servers.js';
+import { measureReplicas } from './log-replicas.js';
 
 /*
- * The event log: durable appends beside the bare client's, reading one aggregate out of many, and
- * rebuilding the read models. Runs with more and more aggregates of ten events each.
+ * The event log: durable appends beside the bare client's, reading one aggregate out of many,
+ * rebuilding the read models, and sharing them between replicas. Runs with more and more aggregates
+ * of ten events each.
  */
 const { values: options } = parseArgs({
   options: {
     appends: { type: 'string', default: '3000' },
     events: { type: 'string', default: '1000000' },
     reads: { type: 'string', default: '500' },
+    'replica-events': { type: 'string', default: '200000' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -47,13 +50,17 @@ const postgres = await withPostgres();
 try {
   const append = await onServer(withNats, measureAppends);
   // Filling a server that syncs every message would take most of the bench's time.
-  const read = await onServer(withLazyNats, async (log, connection) => {
+  const read = await onServer(withLazyNats, async (log, connection, url) => {
     const database = await openDatabase(postgres.url);
     const live = keepUpToDate(log, database);
     try {
       await fill(log, connection, Math.floor(Number(options.events) / eventsPerRun));
       const rebuild = await measureRebuild(log, database, live);
-      return { readAggregateMs: await measureReads(log), rebuild };
+      const readAggregateMs = await measureReads(log);
+      await live.close();
+      const end = await log.lastSequence();
+      const events = Math.min(end, Number(options['replica-events']));
+      return { readAggregateMs, rebuild, replicas: await measureReplicas(url, end, events) };
     } finally {
       await live.close();
       await database.destroy();
@@ -74,7 +81,7 @@ interface Server {
 
 async function onServer<T>(
   start: () => Promise<Server>,
-  work: (log: EventLog, connection: NatsConnection) => Promise<T>,
+  work: (log: EventLog, connection: NatsConnection, url: string) => Promise<T>,
 ): Promise<T> {
   const { url, monitorUrl, user, password, stop } = await start();
   const connection = await connect({ servers: url, ...(user ? { user, pass: password } : {}) });
@@ -83,6 +90,7 @@ async function onServer<T>(
     return await work(
       await openJetStreamLog(connection, { allowLazySync, monitorUrl }),
       connection,
+      url,
     );
   } finally {
     await connection.close();

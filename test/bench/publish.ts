@@ -31,8 +31,8 @@ const { values: options } = parseArgs({
 const segments = 2;
 const nodes = 3;
 const runTimeoutMs = 300_000;
-/** V8 clears away what the start left behind in the first half minute; that is not idle cost. */
-const settleMs = 30_000;
+/** V8 clears away what the start left behind in the first minute; that is not idle cost. */
+const settleMs = 60_000;
 const cli = fileURLToPath(new URL('../../services/espalier/cli.js', import.meta.url));
 
 interface Fleet {

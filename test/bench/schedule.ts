@@ -1,5 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import type { ChildProcess } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { connect } from '@nats-io/transport-node';
 import {
@@ -12,8 +11,8 @@ import {
 import { openJetStreamLog } from '#libs/event-log/adapters/jetstream/jetstream-log.js';
 import { type EventLog, noEvents } from '#libs/event-log/event-log.js';
 import { silentLogger } from '#libs/telemetry/logger.js';
+import { startScheduler } from '../support/scheduler-replicas.js';
 import { withNats } from '../support/servers.js';
-import { until } from '../support/until.js';
 
 // Jobs that are due in the same second, on real replicas of the scheduler: how late each begins
 // (its run started, or was queued), and whether one began twice. One replica may be killed.
@@ -35,7 +34,6 @@ const [jobs, due, replicas] = [values.jobs, values.due, values.replicas].map(Num
 ];
 const killAfterMs =
   values['kill-after-ms'] === undefined ? undefined : Number(values['kill-after-ms']);
-const program = fileURLToPath(new URL('../../services/scheduler/main.js', import.meta.url));
 const sites = Math.ceil(due / 2);
 const leadMs = 6_000;
 const appendsAtOnce = 64;
@@ -76,26 +74,6 @@ async function seed(log: EventLog): Promise<void> {
   );
 }
 
-async function startReplica(env: NodeJS.ProcessEnv): Promise<ChildProcess> {
-  const child = spawn(process.execPath, ['--no-warnings', program], {
-    env,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let output = '';
-  child.stderr?.on('data', (chunk) => {
-    output = (output + chunk).slice(-20_000);
-  });
-  await until(
-    'a replica starts',
-    () => {
-      if (child.exitCode !== null) throw new Error(`it ended: ${output.slice(-500)}`);
-      return output.includes('"started"');
-    },
-    { timeoutMs: 60_000 },
-  );
-  return child;
-}
-
 /** Follows which runs of jobs begin; a time is that at which the event is here, not its own. */
 function watchBeginnings(log: EventLog, afterSequence: number) {
   const jobOf = new Map<string, string>();
@@ -130,16 +108,8 @@ try {
     logger: silentLogger,
   });
   await seed(log);
-  const env = {
-    ...process.env,
-    NATS_URL: server.url,
-    NATS_USER: server.user,
-    NATS_PASSWORD: server.password,
-    ESPALIER_NATS_MONITOR_URL: server.monitorUrl,
-    ESPALIER_RUNS_AT_ONCE: String(jobs),
-    ESPALIER_RUNS_PER_LINK: String(jobs),
-  };
-  for (let index = 0; index < replicas; index++) children.push(await startReplica(env));
+  const env = { ESPALIER_RUNS_AT_ONCE: String(jobs), ESPALIER_RUNS_PER_LINK: String(jobs) };
+  for (let index = 0; index < replicas; index++) children.push(await startScheduler(server, env));
   const watch = watchBeginnings(log, await log.lastSequence());
   const dueMs = Math.ceil((Date.now() + leadMs) / 1_000) * 1_000;
   await inParallel(due, (index) =>

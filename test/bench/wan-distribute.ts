@@ -16,6 +16,8 @@ export interface Distributed {
   /** Host's link -> bytes on the wire, headers included. */
   readonly bytesPerLink: Readonly<Record<string, { in: number; out: number }>>;
   readonly retries: number;
+  /** What each leader received more than the container has, in bytes. */
+  readonly resentBytes: Readonly<Record<string, number>>;
   readonly cpuSeconds: number;
 }
 
@@ -62,6 +64,9 @@ export async function distribute(
           out: (after[at]?.outBytes ?? 0) - (before[at]?.outBytes ?? 0),
         },
       ]),
+    ),
+    resentBytes: Object.fromEntries(
+      alive.map(({ name }, at) => [name, (received[at] ?? 0) - containerBytes]),
     ),
     retries: done.reduce((sum, { retries }) => sum + retries, 0),
     cpuSeconds: done.reduce((sum, { cpuMs }) => sum + cpuMs, 0) / 1_000,

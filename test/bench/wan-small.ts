@@ -21,6 +21,7 @@ const { values: options } = parseArgs({
 });
 const leaderCount = Number(options.leaders);
 const runTimeoutMs = 60_000;
+const steps = ['AssignmentBuilt', 'DistributionPlanned', 'LeaderNotified', 'LeaderReceived'];
 const cli = fileURLToPath(new URL('../../services/espalier/cli.js', import.meta.url));
 
 interface LogLine {
@@ -51,8 +52,15 @@ async function urlOf(output: NodeJS.ReadableStream): Promise<string> {
   throw new Error('espalier up ended before it was ready');
 }
 
-/** Milliseconds of each assignment that all leaders have received. */
-async function measure(url: string, client: ApiClient): Promise<number[]> {
+/** Of an assignment that all leaders have received: milliseconds after AssignmentBuilt. */
+interface Course {
+  readonly plannedMs: number;
+  readonly notifiedMs: number;
+  readonly firstReceivedMs: number;
+  readonly lastReceivedMs: number;
+}
+
+async function measure(url: string, client: ApiClient): Promise<Course[]> {
   const staging = join(directory, 'staging');
   mkdirSync(staging);
   await client.send('POST', '/api/v1/sites', { site: 's', staging });
@@ -63,38 +71,49 @@ async function measure(url: string, client: ApiClient): Promise<number[]> {
     const { run } = await waitForRun(client, runId, sequence, runTimeoutMs, () => undefined);
     if (run?.status !== 'completed') throw new Error(`a run ended as ${run?.status}`);
   }
-  const response = await fetch(`${url}/api/v1/events?type=AssignmentBuilt,LeaderReceived`);
+  const response = await fetch(`${url}/api/v1/events?type=${steps.join()}`);
   const lines = (await response.text()).split('\n').filter((line) => line !== '');
-  return latencies(lines.map((line) => JSON.parse(line) as LogLine));
+  return coursesOf(lines.map((line) => JSON.parse(line) as LogLine));
 }
 
-function latencies(events: readonly LogLine[]): number[] {
-  const builtMs = new Map<string, number>();
-  const received = new Map<string, number[]>();
-  for (const {
-    type,
-    time,
-    data: { assignmentId = '' },
-  } of events) {
-    if (type.endsWith('.AssignmentBuilt')) builtMs.set(assignmentId, Date.parse(time));
-    else received.set(assignmentId, [...(received.get(assignmentId) ?? []), Date.parse(time)]);
+function coursesOf(events: readonly LogLine[]): Course[] {
+  const times = new Map<string, number[][]>();
+  for (const { type, time, data } of events) {
+    const { assignmentId = '' } = data;
+    const own = times.get(assignmentId) ?? steps.map(() => []);
+    times.set(assignmentId, own);
+    own[steps.findIndex((step) => type.endsWith(`.${step}`))]?.push(Date.parse(time));
   }
-  return [...received]
-    .filter(([, times]) => times.length === leaderCount)
-    .map(([id, times]) => Math.max(...times) - (builtMs.get(id) ?? Number.NaN))
-    .sort((a, b) => a - b);
+  return [...times.values()].flatMap(([built, planned, notified, received]) => {
+    const [builtMs] = built ?? [];
+    if (builtMs === undefined || received?.length !== leaderCount) return [];
+    const after = (moments: readonly number[] = []) => Math.max(...moments) - builtMs;
+    return {
+      plannedMs: after(planned),
+      notifiedMs: after(notified),
+      firstReceivedMs: Math.min(...received) - builtMs,
+      lastReceivedMs: after(received),
+    };
+  });
 }
 
-function report(sorted: readonly number[]): void {
-  const at = (share: number) => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
+function report(courses: readonly Course[]): void {
+  const of = (step: keyof Course) => {
+    const sorted = courses.map((course) => course[step]).sort((a, b) => a - b);
+    const at = (share: number) => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? 0;
+    return { p50Ms: at(0.5), p99Ms: at(0.99), maxMs: at(1) };
+  };
   const figures = {
     leaders: leaderCount,
-    assignments: sorted.length,
-    p50Ms: at(0.5),
-    p99Ms: at(0.99),
-    maxMs: at(1),
+    assignments: courses.length,
+    ...of('lastReceivedMs'),
+    steps: {
+      planned: of('plannedMs'),
+      notified: of('notifiedMs'),
+      firstReceived: of('firstReceivedMs'),
+    },
   };
   if (options.json) process.stdout.write(`${JSON.stringify(figures)}\n`);
   else process.stdout.write(`${JSON.stringify(figures, undefined, 2)}\n`);
-  if (sorted.length === 0) process.exitCode = 1;
+  if (courses.length === 0) process.exitCode = 1;
 }

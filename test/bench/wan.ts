@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { blockBytes } from '#libs/assignment/container.js';
 import { generatePrivateKeyPem, signingKeyFromPem } from '#libs/keys/ed25519.js';
+import { blocksPerBatch } from '#libs/tree/batches.js';
 import { planTrees } from '#libs/tree/plan.js';
 import type { TreePlan } from '#libs/tree/tree-plan.js';
 import { makeContainer, type WanContainer } from './wan-container.js';
@@ -65,7 +66,7 @@ async function measureAll(wan: WanNetwork) {
   const sizeMb = Number(options['size-mb']);
   const measured = await container(sizeMb, 1);
   const undisturbed = await run('undisturbed', wan, peers, measured);
-  const doomed = peers[1];
+  const doomed = peers.find(({ name }) => name === inTheMiddle(planFor(measured.containerBytes)));
   const killed =
     options['no-kill'] || !doomed
       ? undefined
@@ -89,6 +90,20 @@ function run(name: string, wan: WanNetwork, peers: Peer[], container: WanContain
 }
 type Death = Parameters<typeof distribute>[4];
 
+/** Of those who forward, one with as many above it as below. */
+function inTheMiddle({ trees }: TreePlan): string | undefined {
+  const depths = new Map<string, number>();
+  for (const tree of trees) {
+    for (const source of new Set(tree.values())) {
+      let depth = 0;
+      for (let at = tree.get(source); at !== undefined; at = tree.get(at)) depth++;
+      if (depth > 0) depths.set(source, depth);
+    }
+  }
+  const forwarders = [...depths].sort(([, a], [, b]) => a - b).map(([name]) => name);
+  return forwarders[Math.floor((forwarders.length - 1) / 2)];
+}
+
 function planFor(sizeBytes: number): TreePlan {
   const bytesPerS = bitsPerS / 8;
   const link = { upBytesPerS: bytesPerS, downBytesPerS: bytesPerS, latencyMs: 1 };
@@ -111,6 +126,8 @@ interface Figures {
 function report({ container, undisturbed, killed, others }: Figures): void {
   const { containerBytes } = container;
   const plan = planFor(containerBytes);
+  const blockCount = Math.ceil(containerBytes / blockBytes);
+  const groupBytes = blocksPerBatch(blockCount, plan.trees.length) * blockBytes;
   const limitSeconds = (containerBytes * 8) / bitsPerS;
   const { seconds, originCopies, maxCopiesPerLink, bytesPerLink } = undisturbed;
   const peers = Object.fromEntries(
@@ -133,7 +150,13 @@ function report({ container, undisturbed, killed, others }: Figures): void {
     retries: undisturbed.retries,
     leadersCpuSeconds: undisturbed.cpuSeconds,
     ...(killed
-      ? { killed: { ...killed, ratioToUndisturbed: killed.seconds / undisturbed.seconds } }
+      ? {
+          killed: {
+            ...killed,
+            ratioToUndisturbed: killed.seconds / undisturbed.seconds,
+            mostResentGroups: Math.max(...Object.values(killed.resentBytes)) / groupBytes,
+          },
+        }
       : {}),
     peers,
   };

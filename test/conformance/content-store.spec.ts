@@ -124,6 +124,22 @@ describe.each(Object.entries(adapters))('the %s content store', (_name, open) =>
     expect(await readText(store, digest)).toBe(content.toString());
   });
 
+  test('fills memory with a blob of its length, of no other', async () => {
+    for (const length of [0, 10, 3_000_001]) {
+      const content = Buffer.alloc(length, 'abcdefghijk');
+      const digest = await store.write(content);
+      const target = new Uint8Array(length);
+      await store.readInto(digest, target);
+      expect(content.equals(target)).toBe(true);
+      const longer = new Uint8Array(length + 1);
+      await expect(store.readInto(digest, longer)).rejects.toThrow(RangeOutsideBlob);
+    }
+    await expect(store.readInto(sha256('unknown'), new Uint8Array(1))).rejects.toThrow(
+      BlobNotFound,
+    );
+    await expect(store.readInto('../x', new Uint8Array(1))).rejects.toThrow(BlobNotFound);
+  });
+
   test('says which blob it does not have', async () => {
     for (const digest of [sha256('unknown'), 'no digest', '../../etc/passwd']) {
       expect(await store.has(digest)).toBe(false);

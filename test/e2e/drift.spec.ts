@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { removeTree } from '#libs/interpreter/adapters/removal.js';
 import { ControlPlane } from '#test/support/control-plane.js';
-import { treeOf } from '#test/support/trees.js';
+import { treeOf, writeFiles } from '#test/support/trees.js';
 import { until } from '#test/support/until.js';
 
 const timeoutMs = 120_000;
@@ -32,10 +32,7 @@ beforeAll(async () => {
 afterAll(() => plane?.close(), timeoutMs);
 
 async function publish(files: Record<string, string>): Promise<void> {
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(join(staging, path, '..'), { recursive: true });
-    writeFileSync(join(staging, path), text);
-  }
+  writeFiles(staging, files);
   expect(await plane.publish('www')).toMatchObject({ status: 'completed', code: 0 });
 }
 

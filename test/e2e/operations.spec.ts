@@ -1,4 +1,5 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -209,15 +210,26 @@ describe('operating a control plane on servers of its own', () => {
   );
 
   test(
-    'while NATS is away commands are refused with the reason; what was under way goes on after',
+    'while NATS is away commands are refused, reports are kept, and all goes on after',
     async () => {
       stage('fifth');
+      // So large that it is under way for a while.
+      writeFileSync(join(staging, 'large.bin'), randomBytes(48 * 2 ** 20));
+      const before = (await plane.events()).at(-1)?.sequence ?? 0;
       const { runId } = await plane.json<{ runId: string }>('publish', 'www');
+      await plane.untilEvent('LeaderNotified', before);
       await nats.kill();
+      const spools = plane.nodes.map((node) => join(plane.root(node), 'spool', 'reports'));
+      const spooled = () => spools.flatMap((path) => (existsSync(path) ? readdirSync(path) : []));
+      const kept = await until('the leader keeps its reports', () => {
+        const found = spooled().filter((name) => !name.endsWith('.new'));
+        return found.length > 0 && found;
+      });
       const refused = await plane.cli('publish', 'www');
       expect({ code: refused.code, stdout: refused.stdout }).toEqual({ code: 1, stdout: '' });
       expect(refused.stderr).toContain('NATS cannot be reached: nothing was asked for');
       expect((await fetch(`${plane.url}/readyz`)).status).toBe(503);
+      expect(spooled()).toEqual(expect.arrayContaining(kept));
       await nats.restart();
       await until(
         'the run ends',
@@ -227,6 +239,7 @@ describe('operating a control plane on servers of its own', () => {
         { timeoutMs: 60_000 },
       );
       for (const node of plane.nodes) expect(live(node)).toBe('fifth');
+      await until('nothing waits', () => spooled().length === 0);
     },
     timeoutMs,
   );

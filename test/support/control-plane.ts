@@ -102,7 +102,8 @@ export class ControlPlane {
 
   /** Starts one command of the CLI. */
   follow(...args: readonly string[]): Child {
-    return espalier(args, { ESPALIER_URL: this.url });
+    const token = readFileSync(join(this.dataDir, 'keys', 'content-token'), 'utf8').trim();
+    return espalier(args, { ESPALIER_URL: this.url, ESPALIER_CONTENT_TOKEN: token });
   }
 
   /** Runs a command that must succeed. @returns its JSON */

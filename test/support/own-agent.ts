@@ -21,7 +21,16 @@ export function startOwnAgent(
   segment: string,
   ...options: string[]
 ): OwnAgent {
-  const node = `${segment}-1`;
+  return startNamedAgent(plane, segment, `${segment}-1`, ...options);
+}
+
+/** The same by a name of its own, also in a segment that has servers. */
+export function startNamedAgent(
+  plane: ControlPlane,
+  segment: string,
+  node: string,
+  ...options: string[]
+): OwnAgent {
   const root = join(plane.dataDir, 'agents', segment, node);
   mkdirSync(root, { recursive: true });
   const keys = join(plane.dataDir, 'keys');

@@ -70,7 +70,7 @@ export async function scratchDirectory(): Promise<string> {
 }
 
 /** Tests use servers of their own, even where the environment names others. */
-function ownServers(): NodeJS.ProcessEnv {
+export function ownServers(): NodeJS.ProcessEnv {
   const { NATS_URL, DATABASE_URL, ...others } = process.env;
   return others;
 }

@@ -40,6 +40,14 @@ function describe(entry: Dirent, path: string): string {
   return `file ${permissions} ${Math.floor(mtimeMs)} ${digest}`;
 }
 
+/** Adds files of these texts, and the directories above them. */
+export function writeFiles(root: string, files: Readonly<Record<string, string>>): void {
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(join(root, path, '..'), { recursive: true });
+    writeFileSync(join(root, path), text);
+  }
+}
+
 /** A real package with thousands of files. */
 export function copyPackage(staging: string): void {
   const source = resolve('node_modules/@mantine/core');

@@ -78,17 +78,23 @@ class Storm {
     const { log } = this.options;
     const subscription = this.log.subscribe({ afterSequence: 0 });
     const watching = this.watch(subscription);
-    await this.createSites();
-    log(`${this.options.sites} sites, ${this.segments.length} segments: the storm begins`);
-    const ends = Date.now() + this.options.minutes * 60_000;
-    const drivers = Array.from({ length: this.options.sites }, (_, site) => this.drive(site));
-    await this.killUntil(ends);
-    this.isOver = true;
-    log(`${this.kills} kills, ${this.runs.length} runs: waiting for the ends`);
-    await Promise.all(drivers);
-    await this.fleet.untilReady();
-    await subscription.close();
-    await watching;
+    try {
+      await this.createSites();
+      log(`${this.options.sites} sites, ${this.segments.length} segments: the storm begins`);
+      const ends = Date.now() + this.options.minutes * 60_000;
+      const drivers = Array.from({ length: this.options.sites }, (_, site) => this.drive(site));
+      await Promise.all([
+        ...drivers,
+        this.killUntil(ends).then(() => {
+          this.isOver = true;
+          log(`${this.kills} kills, ${this.runs.length} runs: waiting for the ends`);
+        }),
+      ]);
+      await this.fleet.untilReady();
+    } finally {
+      await subscription.close();
+      await watching;
+    }
     return this.judge();
   }
 
