@@ -11,9 +11,6 @@ import { agreementPublicKey, ephemeralPair, publicKeyOf, sharedSecret } from '#l
 import { dataKeyBytes } from './block-cipher.js';
 import { AssignmentRefused } from './errors.js';
 
-/** Whether bodies are encrypted. */
-export type EncryptionPolicy = 'none' | 'aes-256-gcm';
-
 /** A server that shall be able to read a body. */
 export interface Recipient {
   readonly node: string;
