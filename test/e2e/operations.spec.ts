@@ -9,7 +9,7 @@ import { connect } from '@nats-io/transport-node';
 import pg from 'pg';
 import { Webhook } from 'standardwebhooks';
 import { subjects } from '#libs/contracts/index.js';
-import { ControlPlane } from '#test/support/control-plane.js';
+import { ControlPlane, type Published } from '#test/support/control-plane.js';
 import { type TestNats, type TestPostgres, withNats, withPostgres } from '#test/support/servers.js';
 import { until } from '#test/support/until.js';
 import { commandsIn } from './readme-commands.js';
@@ -61,13 +61,15 @@ describe('operating a control plane on servers of its own', () => {
   }, timeoutMs);
 
   const stage = (text: string) => writeFileSync(join(staging, 'index.html'), text);
+  /** A repair of what an outage left behind may be under way: the run waits for it. */
+  const publish = () => plane.json<Published>('publish', 'www', '--on-conflict', 'queue', '--wait');
   const runs = async () => (await plane.json<{ runs: Run[] }>('get', 'runs')).runs;
   const live = (node: string) => readFileSync(join(plane.live(node, 'www'), 'index.html'), 'utf8');
 
   test(
     'the commands of the README run as they are written there',
     async () => {
-      const { runId } = await plane.publish('www');
+      const { runId } = await publish();
       const [first] = await plane.events();
       const hook = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook`;
       writeFileSync(
@@ -117,7 +119,7 @@ describe('operating a control plane on servers of its own', () => {
       expect(await plane.json('apply', '-f', path)).toMatchObject({
         objects: [{ action: 'unchanged', changes: [] }],
       });
-      expect((await plane.publish('www')).status).toBe('completed');
+      expect((await publish()).status).toBe('completed');
       const node = plane.nodes[0] ?? '';
       expect(live(node)).toBe('second');
       expect(() => readFileSync(join(plane.live(node, 'www'), 'notes.tmp'))).toThrow('ENOENT');
@@ -160,7 +162,7 @@ describe('operating a control plane on servers of its own', () => {
       await plane.json('webhook', 'create', 'ci', '--to', hook, '--type', 'RunCompleted');
       received.length = 0;
       stage('third');
-      const { runId } = await plane.publish('www');
+      const { runId } = await publish();
       await until('it was posted', () => received.length === 1);
       const before = await plane.events();
       const ended = before.find(({ type, correlationid }) => {
@@ -204,7 +206,7 @@ describe('operating a control plane on servers of its own', () => {
         });
       }
       stage('fourth');
-      expect((await plane.publish('www')).status).toBe('completed');
+      expect((await publish()).status).toBe('completed');
     },
     timeoutMs,
   );
