@@ -24,6 +24,8 @@ export interface OverlapOptions {
   readonly replicas: number;
   /** A nats-server that does not wait for the disk: four times as quick, not to be trusted. */
   readonly lazy?: boolean;
+  /** How long all of it may take; an hour unless told. */
+  readonly patienceMs?: number;
   readonly log: (line: string) => void;
 }
 
@@ -46,7 +48,7 @@ type AnyNats = Pick<TestNats, 'url' | 'monitorUrl' | 'stop'> & Partial<TestNats>
 
 const site = 'www';
 const askedAtOnce = 64;
-const patienceMs = 3_600_000;
+const hourMs = 3_600_000;
 
 /**
  * Runs of one site, asked for at once of several replicas of the scheduler: all wait in one queue,
@@ -77,7 +79,7 @@ export async function overlap(options: OverlapOptions): Promise<OverlapResult> {
 }
 
 async function measure(
-  { runs, log: say, lazy = false, ...options }: OverlapOptions,
+  { runs, log: say, lazy = false, patienceMs = hourMs, ...options }: OverlapOptions,
   log: EventLog,
   client: ServiceClient,
   replicas: readonly ChildProcess[],
@@ -86,11 +88,11 @@ async function measure(
   const memory = new Memory(replicas);
   let startedMs = Date.now();
   const ids = Array.from({ length: runs }, () => uuidv7());
-  await inParallel(ids, (runId) => request(client, runId));
+  await inParallel(ids, (runId) => request(client, runId, patienceMs));
   const queueSeconds = (Date.now() - startedMs) / 1_000;
   say(`${runs} runs wait or run after ${queueSeconds} s`);
   startedMs = Date.now();
-  await watched.drain(runs, say);
+  await watched.drain(runs, say, patienceMs);
   const drainSeconds = (Date.now() - startedMs) / 1_000;
   const { order, started, together } = watched;
   const places = new Map(order.map((runId, place) => [runId, place]));
@@ -102,7 +104,7 @@ async function measure(
   return { ...result, queueSeconds, drainSeconds, rssMiB: memory.close() };
 }
 
-async function request(client: ServiceClient, runId: string): Promise<void> {
+async function request(client: ServiceClient, runId: string, patienceMs: number): Promise<void> {
   const policies = { conflict: ConflictPolicy.QUEUE };
   const run = { runId, site, type: JobType.PUBLISH, terms: { policies } };
   await until(
@@ -135,7 +137,7 @@ class Watched {
     void this.follow();
   }
 
-  async drain(runs: number, say: (line: string) => void): Promise<void> {
+  async drain(runs: number, say: (line: string) => void, patienceMs: number): Promise<void> {
     this.mayEnd();
     let told = 0;
     await until(
@@ -144,7 +146,8 @@ class Watched {
         const { length } = this.started;
         if (length - told >= 1_000) say(`${length} have started`);
         told = length - (length % 1_000);
-        return length >= runs && this.running.size === 0;
+        if (length >= runs && this.running.size === 0) return true;
+        throw new Error(`${length} have started, now ${[...this.running].join()} runs`);
       },
       { timeoutMs: patienceMs },
     );
