@@ -1,5 +1,6 @@
 import { systemClock } from '#libs/clock/adapters/system-clock.js';
 import { DomainError } from '#libs/contracts/index.js';
+import { optimizeLate } from '#libs/native/late-optimization.js';
 import { startTelemetry } from '#libs/telemetry/adapters/setup.js';
 import { startAgent } from './agent.js';
 import { agentConfig } from './config.js';
@@ -9,6 +10,7 @@ const log = (line: string) => {
   process.stderr.write(`${new Date(systemClock.nowMs()).toISOString()} ${line}\n`);
 };
 
+optimizeLate();
 try {
   const telemetry = await startTelemetry('agent', process.env, 'none');
   const config = agentConfig(process.argv.slice(2), process.env);

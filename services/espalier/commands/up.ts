@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { optimizeLate } from '#libs/native/late-optimization.js';
 import { exitCodes } from '../exit-codes.js';
 import { defaultDataDir, print, tell, wholeNumber } from './context.js';
 
@@ -15,6 +16,7 @@ export function upCommand(program: Command): void {
     .option('--nodes <m>', 'demo servers in each', wholeNumber, 3)
     .option('--json', 'say in one JSON line when everything is ready')
     .action(async (options) => {
+      optimizeLate();
       // Loaded here, so that the other commands start quickly.
       const { startControlPlane } = await import('../up/control-plane.js');
       const { startDemoAgents } = await import('../up/demo-agents.js');
