@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { type Clock, sleep } from '#libs/clock/clock.js';
+import type { Clock } from '#libs/clock/clock.js';
 import {
   type LinkAnswer,
   LinkAnswerSchema,
@@ -21,6 +21,7 @@ import type {
   ControlChannel,
   OpenChannel,
 } from '../app/control-channel.js';
+import { longPoll, requestTimeoutMs } from './long-poll.js';
 import type { SpooledReport } from './report-spool.js';
 
 export interface GatewayAccess {
@@ -33,11 +34,6 @@ export interface GatewayAccess {
   readonly clock: Clock;
 }
 
-const requestTimeoutMs = 10_000;
-/** Below the patience of common proxies. */
-const pollMs = 20_000;
-const firstRetryMs = 500;
-const longestRetryMs = 15_000;
 const longestAnswerBytes = 8 * 1024 * 1024;
 
 /** HTTPS only: one long poll brings what the control plane has to say, POST takes the rest. */
@@ -52,7 +48,6 @@ export function httpsChannel(access: GatewayAccess): OpenChannel {
 
 class HttpsChannel implements ControlChannel {
   private readonly stop = new AbortController();
-  private isDown = false;
 
   constructor(
     private readonly access: GatewayAccess,
@@ -79,28 +74,17 @@ class HttpsChannel implements ControlChannel {
     return fromBinary(LinkPolledSchema, reply).requests;
   }
 
-  /** Polls until the channel is closed. What was answered is answered again if it got lost. */
-  async listen(): Promise<void> {
-    const { clock } = this.access;
-    let answers: LinkAnswer[] = [];
-    let retryMs = firstRetryMs;
-    while (!this.stop.signal.aborted) {
-      try {
-        // Whether the gateway is back is to be known at once.
-        const requests = await this.poll(answers, this.isDown ? 0 : pollMs);
-        if (this.stop.signal.aborted) return;
-        if (this.isDown) this.listener.up();
-        this.isDown = false;
-        retryMs = firstRetryMs;
-        answers = requests.flatMap((request) => this.answerTo(request) ?? []);
-      } catch (error) {
-        if (this.stop.signal.aborted) return;
-        if (!this.isDown) this.listener.down((error as Error).message);
-        this.isDown = true;
-        await sleep(clock, retryMs);
-        retryMs = Math.min(2 * retryMs, longestRetryMs);
-      }
-    }
+  /** Polls until the channel is closed. */
+  listen(): Promise<void> {
+    return longPoll({
+      isUp: true,
+      clock: this.access.clock,
+      signal: this.stop.signal,
+      poll: (answers, waitMs) => this.poll(answers, waitMs),
+      answerTo: (request) => this.answerTo(request),
+      up: () => this.listener.up(),
+      down: (reason) => this.listener.down(reason),
+    });
   }
 
   private answerTo({ id, kind, payload }: LinkRequest): LinkAnswer | undefined {
@@ -112,7 +96,6 @@ class HttpsChannel implements ControlChannel {
         const status = toBinary(SegmentStatusSchema, this.listener.segmentStatus());
         return create(LinkAnswerSchema, { id, payload: status });
       }
-      // Of a newer gateway: it hears no answer and knows.
       default:
         return undefined;
     }

@@ -13,6 +13,7 @@ import {
 import { readAll } from '#libs/fleet-http/adapters/peer-http.js';
 import { StagingRole } from '../app/staging-role.js';
 import { bringTreeTo, type StagingAccess } from './bring-tree.js';
+import { firstRetryMs, longPoll, requestTimeoutMs } from './long-poll.js';
 
 export interface StagingServerOptions extends StagingAccess {
   /** The directory of each site that is staged here. */
@@ -21,18 +22,12 @@ export interface StagingServerOptions extends StagingAccess {
   readonly log: (line: string) => void;
 }
 
-/** Below the patience of common proxies. */
-const pollMs = 20_000;
-const requestTimeoutMs = 10_000;
-const firstRetryMs = 500;
-const longestRetryMs = 15_000;
 const longestAnswerBytes = 8 * 1024 * 1024;
 
 /** Waits at the gateway for what runs ask of this host, until it is closed. */
 export class StagingServer {
   private readonly stop = new AbortController();
   private readonly role: StagingRole;
-  private isDown = true;
 
   constructor(private readonly options: StagingServerOptions) {
     const { directories, log } = options;
@@ -44,32 +39,30 @@ export class StagingServer {
     this.stop.abort();
   }
 
-  /** What was answered is answered again when the poll with it got lost. */
-  private async listen(): Promise<void> {
+  private listen(): Promise<void> {
     const { clock, server, controlUrl, log } = this.options;
-    let answers: LinkAnswer[] = [];
-    let retryMs = firstRetryMs;
-    while (!this.stop.signal.aborted) {
-      try {
-        const waitMs = this.isDown ? 0 : pollMs;
-        const startedMs = clock.nowMs();
-        const requests = await this.poll(answers, waitMs);
-        if (this.isDown) log(`staging server ${server} waits for runs at ${controlUrl}`);
-        this.isDown = false;
-        retryMs = firstRetryMs;
-        answers = requests.flatMap((request) => this.answerTo(request) ?? []);
-        const isCutShort = requests.length === 0 && clock.nowMs() - startedMs < waitMs / 2;
-        if (!isCutShort) continue;
-        log(`a poll was cut short: another staging server may call itself ${server}`);
-        await sleep(clock, firstRetryMs);
-      } catch (error) {
-        if (this.stop.signal.aborted) return;
-        if (!this.isDown || retryMs === firstRetryMs) log((error as Error).message);
-        this.isDown = true;
-        await sleep(clock, retryMs);
-        retryMs = Math.min(2 * retryMs, longestRetryMs);
-      }
+    return longPoll({
+      isUp: undefined,
+      clock,
+      signal: this.stop.signal,
+      poll: (answers, waitMs) => this.pollAlone(answers, waitMs),
+      answerTo: (request) => this.answerTo(request),
+      up: () => log(`staging server ${server} waits for runs at ${controlUrl}`),
+      down: log,
+    });
+  }
+
+  /** Two servers of one name would cut each other's polls short without a pause. */
+  private async pollAlone(answers: LinkAnswer[], waitMs: number): Promise<readonly LinkRequest[]> {
+    const { clock, server, log } = this.options;
+    const startedMs = clock.nowMs();
+    const requests = await this.poll(answers, waitMs);
+    const isCutShort = requests.length === 0 && clock.nowMs() - startedMs < waitMs / 2;
+    if (isCutShort) {
+      log(`a poll was cut short: another staging server may call itself ${server}`);
+      await sleep(clock, firstRetryMs);
     }
+    return requests;
   }
 
   private async poll(answers: LinkAnswer[], waitMs: number): Promise<readonly LinkRequest[]> {
@@ -87,7 +80,6 @@ export class StagingServer {
   }
 
   private answerTo({ id, kind, payload }: LinkRequest): LinkAnswer | undefined {
-    // Of a newer gateway: it hears no answer and knows.
     if (kind !== LinkRequestKind.STAGING_ORDER) return undefined;
     const answer = this.role.answer(fromBinary(StagingOrderSchema, payload));
     return create(LinkAnswerSchema, { id, payload: toBinary(StagingAnswerSchema, answer) });

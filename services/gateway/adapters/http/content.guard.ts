@@ -12,6 +12,7 @@ import type { ControlKeys } from '#libs/keys/key-provider.js';
 import { sameSecret } from '#libs/keys/same-secret.js';
 import { AgentRequests } from '../../app/agent-requests.js';
 import { CONTROL_KEYS } from '../../tokens.js';
+import { bearerToken } from './bearer-token.js';
 
 /** Thrown for content asked for by nobody who may have it. */
 export class NoContentCredential extends DomainError {
@@ -47,8 +48,8 @@ export class ContentGuard implements CanActivate, OnModuleInit {
       await this.agents.senderOf(headers, { method, path: url, body: new Uint8Array() });
       return true;
     }
-    const [, shown = ''] = /^Bearer (\S+)$/.exec(headers.authorization ?? '') ?? [];
-    if (!sameSecret(shown, await this.keys.contentToken())) throw new NoContentCredential();
+    if (!sameSecret(bearerToken(headers), await this.keys.contentToken()))
+      throw new NoContentCredential();
     return true;
   }
 }

@@ -10,6 +10,7 @@ import { DomainError } from '#libs/contracts/index.js';
 import type { ControlKeys } from '#libs/keys/key-provider.js';
 import { sameSecret } from '#libs/keys/same-secret.js';
 import { CONTROL_KEYS } from '../../tokens.js';
+import { bearerToken } from './bearer-token.js';
 
 /** Thrown for an upload by nobody who may. */
 export class NoStagingServer extends DomainError {
@@ -34,8 +35,8 @@ export class StagingGuard implements CanActivate, OnModuleInit {
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const { headers } = context.switchToHttp().getRequest<FastifyRequest>();
-    const [, shown = ''] = /^Bearer (\S+)$/.exec(headers.authorization ?? '') ?? [];
-    if (!sameSecret(shown, await this.keys.stagingToken())) throw new NoStagingServer();
+    if (!sameSecret(bearerToken(headers), await this.keys.stagingToken()))
+      throw new NoStagingServer();
     return true;
   }
 }
