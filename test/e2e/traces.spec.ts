@@ -1,9 +1,8 @@
 import { writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { ControlPlane } from '#test/support/control-plane.js';
+import { type OtlpCollector, otlpCollector } from '#test/support/otlp-collector.js';
 import { until } from '#test/support/until.js';
 
 const timeoutMs = 120_000;
@@ -21,38 +20,27 @@ interface Exported {
 }
 
 describe('a trace', () => {
-  let collector: Server;
+  let collector: OtlpCollector;
   let plane: ControlPlane;
-  const spans: Span[] = [];
 
   beforeAll(async () => {
-    collector = createServer((request, response) => {
-      let body = '';
-      request.setEncoding('utf8').on('data', (part: string) => {
-        body += part;
-      });
-      request.on('end', () => {
-        const { resourceSpans = [] } = JSON.parse(body) as Exported;
-        for (const { scopeSpans } of resourceSpans) {
-          for (const scope of scopeSpans) spans.push(...scope.spans);
-        }
-        response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
-      });
-    });
-    await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
-    const { port } = collector.address() as AddressInfo;
+    collector = await otlpCollector();
     const env = {
-      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
       OTEL_BSP_SCHEDULE_DELAY: '200',
     };
     plane = await ControlPlane.start({ segments: 1, nodes: 3, env });
   }, timeoutMs);
   afterAll(async () => {
     await plane?.close();
-    collector?.closeAllConnections();
     collector?.close();
   }, timeoutMs);
 
+  const spans = () =>
+    collector.posted.flatMap(({ body }) => {
+      const { resourceSpans = [] } = JSON.parse(body) as Exported;
+      return resourceSpans.flatMap(({ scopeSpans }) => scopeSpans.flatMap((scope) => scope.spans));
+    });
   const attribute = (span: Span, name: string) =>
     span.attributes.find(({ key }) => key === name)?.value.stringValue;
 
@@ -64,13 +52,13 @@ describe('a trace', () => {
       const { runId, status, nodes } = await plane.publish('www');
       expect(status).toBe('completed');
       const started = await until('the run began in a span', () =>
-        spans.find((span) => {
+        spans().find((span) => {
           const isOfRun = attribute(span, 'espalier.correlation.id') === runId;
           return isOfRun && span.name === 'process RunStarted';
         }),
       );
       const { traceId } = started;
-      const ofRun = () => spans.filter((span) => span.traceId === traceId);
+      const ofRun = () => spans().filter((span) => span.traceId === traceId);
       const members = () => ofRun().filter(({ name }) => name === 'execute assignment');
       // Every server prepares and switches.
       await until('all servers told theirs', () => members().length >= 2 * nodes.length);

@@ -1,8 +1,7 @@
 import { spawn } from 'node:child_process';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { findFreePort } from '#deploy/embedded/free-port.js';
+import { type OtlpCollector, otlpCollector, type Posted } from '#test/support/otlp-collector.js';
 import { until } from '#test/support/until.js';
 
 /** Set up in a process of its own: what is global in a test's process stays as it is. */
@@ -25,33 +24,12 @@ const program = `
   process.stdin.on('data', () => telemetry.close().then(() => process.exit(0)));
 `;
 
-interface Posted {
-  readonly path: string;
-  readonly body: string;
-}
-
-let collector: Server;
-let url: string;
-const posted: Posted[] = [];
+let collector: OtlpCollector;
 
 beforeAll(async () => {
-  collector = createServer((request, response) => {
-    let body = '';
-    request.setEncoding('utf8').on('data', (part: string) => {
-      body += part;
-    });
-    request.on('end', () => {
-      posted.push({ path: request.url ?? '', body });
-      response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
-    });
-  });
-  await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
-  url = `http://127.0.0.1:${(collector.address() as AddressInfo).port}`;
+  collector = await otlpCollector();
 });
-afterAll(() => {
-  collector.closeAllConnections();
-  collector.close();
-});
+afterAll(() => collector.close());
 
 function run(env: NodeJS.ProcessEnv) {
   const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
@@ -77,7 +55,7 @@ function run(env: NodeJS.ProcessEnv) {
 describe('telemetry', () => {
   it('continues a trace from elsewhere, exports it, and puts its id into the log', async () => {
     const { output, end } = run({
-      OTEL_EXPORTER_OTLP_ENDPOINT: url,
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.url,
       OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
     });
     await until('the span is over', () => output.out.includes('traceparent 00-'));
@@ -87,7 +65,7 @@ describe('telemetry', () => {
     );
     expect(line).toMatchObject({ trace_id: '0af7651916cd43dd8448eb211c80319c' });
     expect(await end()).toBe(0);
-    const { path, body } = posted[0] as Posted;
+    const { path, body } = collector.posted[0] as Posted;
     expect(path).toBe('/v1/traces');
     expect(JSON.parse(body).resourceSpans[0].scopeSpans[0].spans[0]).toMatchObject({
       name: 'process RunStarted',
