@@ -1,4 +1,4 @@
-import type { NatsConnection } from '@nats-io/nats-core';
+import { errors, type NatsConnection } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
 import { type Clock, sleep } from '#libs/clock/clock.js';
 import { DomainError } from '#libs/contracts/index.js';
@@ -39,6 +39,9 @@ export async function connectNats(
         reconnectTimeWait: 250,
         reconnectJitter: 250,
         pingInterval: pingEveryMs,
+        // A server under load, or one that has just started, may be too slow to greet a client:
+        // it says so as if it refused, and after the second time the client would close for ever.
+        ignoreAuthErrorAbort: true,
         // A stack trace with every request costs more than the request.
         noAsyncTraces: true,
       });
@@ -66,6 +69,7 @@ export function natsCheck(nats: NatsConnection): () => Promise<string | undefine
   };
 }
 
+/** A server that was too slow to greet us is no server that refuses us. */
 function isRefusal(error: unknown): boolean {
-  return error instanceof Error && /Authorization|Authentication/.test(error.name);
+  return error instanceof errors.AuthorizationError && !/timeout/i.test(error.message);
 }

@@ -7,6 +7,8 @@ export interface CuttableProxy {
   /** Ends all connections and takes no more. */
   cut(): Promise<void>;
   restore(): Promise<void>;
+  /** What the next so many clients say does not reach the other side, as if it were too slow. */
+  muteNext(clients: number): void;
   close(): Promise<void>;
 }
 
@@ -16,8 +18,11 @@ export async function cuttableProxy(
   tls?: { readonly key: string; readonly cert: string },
 ): Promise<CuttableProxy> {
   const sockets = new Set<Socket>();
+  let clientsToMute = 0;
   const join = (client: Socket) => {
     const target = connect(targetPort, '127.0.0.1');
+    const isMuted = clientsToMute > 0;
+    if (isMuted) clientsToMute -= 1;
     for (const [one, other] of [
       [client, target],
       [target, client],
@@ -29,7 +34,8 @@ export async function cuttableProxy(
         sockets.delete(one);
         other.destroy();
       });
-      one.pipe(other);
+      if (isMuted && one === client) one.resume();
+      else one.pipe(other);
     }
   };
   const server = tls ? createTlsServer(tls, join) : createServer(join);
@@ -45,5 +51,8 @@ export async function cuttableProxy(
     for (const socket of sockets) socket.destroy();
     await closed;
   };
-  return { port, cut, restore: () => listen(port), close: cut };
+  const muteNext = (clients: number) => {
+    clientsToMute = clients;
+  };
+  return { port, cut, restore: () => listen(port), muteNext, close: cut };
 }

@@ -49,6 +49,7 @@ export class SimulatedSegment {
       user: access.natsUser,
       pass: access.natsPassword,
       maxReconnectAttempts: -1,
+      ignoreAuthErrorAbort: true,
       reconnectTimeWait: 100,
       waitOnFirstConnect: true,
     });

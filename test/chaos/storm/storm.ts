@@ -39,7 +39,8 @@ const settleTimeoutMs = 300_000;
 export async function storm(options: StormOptions): Promise<StormResult> {
   const fleet = await ReplicatedFleet.start(options.replicas);
   const { url: servers, user, password: pass, monitorUrl } = fleet.nats;
-  const nats = await connect({ servers, user, pass, maxReconnectAttempts: -1 });
+  const forEver = { maxReconnectAttempts: -1, ignoreAuthErrorAbort: true };
+  const nats = await connect({ servers, user, pass, ...forEver });
   const segments = Array.from({ length: options.segments }, (_, index) => {
     const name = `segment-${index + 1}`;
     return new SimulatedSegment(name, [`${name}-a`, `${name}-b`]);
