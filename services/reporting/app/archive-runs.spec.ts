@@ -37,4 +37,33 @@ describe('runs to archive', () => {
     expect(await chosen(7 * dayMs, 7 * dayMs)).toEqual(['timed']);
     expect(await chosen(7 * dayMs, 7 * dayMs + 1)).toEqual(['heard', 'timed']);
   });
+
+  test('stay while something happens to them, also when it is told out of time', async () => {
+    await run('late', 1, 'now');
+    const report = event('SegmentSwitched', { runId: 'late', segment: 'paris' });
+    const context = { actor: 'test', correlationId: 'late', causationId: 'late report' };
+    const aggregate = { type: 'run-in-segment', id: 'late/paris' } as const;
+    await log.append(aggregate, noEvents, [report], context, 9);
+    expect(await chosen(5, 20)).toEqual([]);
+    expect(await chosen(10, 20)).toEqual(['late']);
+  });
+
+  test('are not looked for in a log that is young as a whole', async () => {
+    for (let number = 0; number < 1_000; number++) await run(`young-${number}`, 10, 'now');
+    let read = 0;
+    async function* counted() {
+      for await (const recorded of log.replay({ afterSequence: 0 })) {
+        read += 1;
+        yield recorded;
+      }
+    }
+    expect((await archivable(counted(), 5, 20)).runs).toEqual([]);
+    expect(read).toBe(200);
+  });
+
+  test('are found behind events that were recorded by a clock that was ahead', async () => {
+    await run('ahead', 10, 'now');
+    await run('old', 2, 'now');
+    expect(await chosen(5, 20)).toEqual(['old']);
+  });
 });

@@ -5,7 +5,7 @@ import { subjects } from '#libs/contracts/index.js';
 import { eventStream } from '#libs/event-log/adapters/jetstream/streams.js';
 import type { EventLog } from '#libs/event-log/event-log.js';
 import type { RunningProjection } from '#libs/event-log/projection-runner.js';
-import { type ArchiveWriter, archivable } from '../../app/archive-runs.js';
+import { type ArchiveWriter, aggregatesOfOneRun, archivable } from '../../app/archive-runs.js';
 
 const copyTimeoutMs = 60_000;
 
@@ -23,7 +23,8 @@ export class Archiver {
   async pass(olderThanMs: number, dryRun = false) {
     const nowMs = this.clock.nowMs();
     const before = nowMs - olderThanMs;
-    const replay = this.log.replay({ afterSequence: 0, withStored: true });
+    const aggregateTypes = aggregatesOfOneRun;
+    const replay = this.log.replay({ afterSequence: 0, aggregateTypes, withStored: true });
     const { runs, events, aggregates } = await archivable(replay, before, nowMs);
     const stored = events.map(({ sequence, stored: body = '' }) => ({ sequence, body }));
     const bytes = stored.reduce((sum, { body }) => sum + body.length, 0);
