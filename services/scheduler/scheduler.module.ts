@@ -15,6 +15,7 @@ import { Rollouts } from './app/rollouts.js';
 import { FactsGatherer } from './app/run-facts.js';
 import { Runs } from './app/runs.js';
 import { Scheduler } from './app/scheduler.js';
+import { SoakWatch } from './app/soak-watch.js';
 import { Tending } from './app/tending.js';
 import { WaitingRuns } from './app/waiting-runs.js';
 import { schedulerConfig } from './config.js';
@@ -65,15 +66,19 @@ import { FLEET } from './tokens.js';
     },
     {
       provide: Rollouts,
-      inject: [EVENT_LOG, FLEET, Runs, Endings, CLOCK, LOGGER],
+      inject: [EVENT_LOG, FLEET, Runs, Endings, NATS, CLOCK, LOGGER],
       useFactory: (
         log: EventLog,
         fleet: LogView<Fleet>,
         runs: Runs,
         endings: Endings,
+        nats: NatsConnection,
         clock: Clock,
         logger: Logger,
-      ) => new Rollouts(log, fleet, runs, endings, clock, logger),
+      ) => {
+        const watch = new SoakWatch(natsReachability(nats), clock);
+        return new Rollouts(log, fleet, runs, endings, watch, clock, logger);
+      },
     },
     {
       provide: WaitingRuns,

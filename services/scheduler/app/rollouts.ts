@@ -14,13 +14,15 @@ import type { LogView } from '#libs/event-log/log-view.js';
 import { type Caller, commandContext } from '#libs/nest-jetstream/context.js';
 import type { Logger } from '#libs/telemetry/logger.js';
 import { deadlineOf } from '../domain/begin.js';
-import { type Fleet, serversOf } from '../domain/fleet.js';
+import { type Fleet, leadersOf, serversOf } from '../domain/fleet.js';
 import { automaticActor } from '../domain/open-runs.js';
 import { type RolloutEvent, type RunningRollout, rolloutAggregate } from '../domain/rollout.js';
 import { nextStep, repairRequest, type StepFacts, waveRequest } from '../domain/rollout-step.js';
 import { type RunStatus, runAggregate } from '../domain/run.js';
+import type { Server } from '../domain/targets.js';
 import { type Endings, isOutcome, type RunOutcome, statusOf } from './endings.js';
 import type { Accepted, Runs } from './runs.js';
+import type { SoakWatch } from './soak-watch.js';
 
 /** Leads rollouts from wave to wave. What happened is in the log, so any replica goes on. */
 export class Rollouts {
@@ -29,6 +31,7 @@ export class Rollouts {
     private readonly fleet: Pick<LogView<Fleet>, 'state' | 'reaches'>,
     private readonly runs: Runs,
     private readonly endings: Endings,
+    private readonly watch: SoakWatch,
     private readonly clock: Clock,
     private readonly logger: Logger,
   ) {}
@@ -69,7 +72,7 @@ export class Rollouts {
   async step(runId: string): Promise<void> {
     for (;;) {
       const { state, head } = await load(this.log, rolloutAggregate, runId);
-      if (state.situation !== 'running') return;
+      if (state.situation !== 'running') return this.watch.end(runId);
       const facts = await this.factsOf(state);
       const next = nextStep(state, facts, this.clock.nowMs());
       if (!next) return;
@@ -158,19 +161,32 @@ export class Rollouts {
     const reports = await this.reportsOf(stepRunId, own);
     const tree = treeOf(changes);
     const wanted = Buffer.from((state.tree ?? tree)?.treeDigest ?? []).toString('hex');
-    const servers = serversOf(this.fleet.state, site, this.clock.nowMs());
-    const serving = [...servers].filter(
-      ({ registered, served }) => registered && served === wanted,
-    );
+    const servers = [...serversOf(this.fleet.state, site, this.clock.nowMs())];
+    const serving = servers.filter(({ registered, served }) => registered && served === wanted);
+    const drifted = serving.filter(({ drifted: entries = 0 }) => entries > 0);
     return {
       ...endOf(own, outcomes.find(isOutcome) as RunOutcome | undefined),
       ...reports,
       ...(tree ? { tree } : {}),
-      serving: new Set(serving.map(({ name }) => name)),
+      serving: namesOf(serving),
+      drifted: namesOf(drifted),
+      ...(await this.heardOf(state, servers)),
       hasLive: shadows.some(({ type }) => type === 'ShadowMoved'),
       startedAtMs: first[0]?.timeMs ?? 0,
       ...this.deadlineOf(runId),
     };
+  }
+
+  /** While a wave soaks its servers are looked for. */
+  private async heardOf({ runId, phase, wave, waves }: RunningRollout, servers: readonly Server[]) {
+    if (phase !== 'soaking') {
+      this.watch.end(runId);
+      return { unheard: new Set<string>(), silent: new Set<string>() };
+    }
+    const isInWave = new Set(waves[wave - 1]?.nodes);
+    const members = servers.filter(({ name }) => isInWave.has(name));
+    const leaders = leadersOf(this.fleet.state, new Set(members.map(({ segment }) => segment)));
+    return this.watch.look(runId, isInWave, leaders);
   }
 
   private deadlineOf(runId: string) {
@@ -197,6 +213,10 @@ export class Rollouts {
     }
     return { switched, failed };
   }
+}
+
+function namesOf(servers: readonly Server[]): ReadonlySet<string> {
+  return new Set(servers.map(({ name }) => name));
 }
 
 function treeOf(changes: readonly RecordedEvent[]): StepFacts['tree'] {

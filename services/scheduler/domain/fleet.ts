@@ -169,7 +169,7 @@ export function* serversOf(fleet: Fleet, site: string, nowMs: number): Iterable<
         segment,
         registered: true,
         labels: labelsOf(name, segment, given),
-        served: servedBy(fleet, site, segment, name, nowMs),
+        ...servedBy(fleet, site, segment, name, nowMs),
         kept: (member.live.get(site)?.keptTrees ?? []).map(hex),
         diskFreeBytes: member.diskFreeBytes,
         agentType: member.agentType,
@@ -190,17 +190,19 @@ export function* serversOf(fleet: Fleet, site: string, nowMs: number): Iterable<
 export const registrationLagMs = 5_000;
 
 /**
- * The tree that a server serves, empty for none. Registrations and reports of switches overtake
- * each other: for a moment after a switch, the report counts.
+ * The tree that a server serves, empty for none, and what of it is not as it was signed.
+ * Registrations and reports of switches overtake each other: for a moment after a switch, the
+ * report counts.
  */
 function servedBy(fleet: Fleet, site: string, segment: string, name: string, nowMs: number) {
   const entry = fleet.registered.get(segment);
   const version = entry?.members.get(name)?.live.get(site);
   const claimed = version ? hex(version.treeDigest) : '';
   const switched = fleet.switched.get(site)?.get(segment)?.get(name);
-  if (!switched) return claimed;
-  const isNewer = switched.at > (entry?.changedAt ?? 0);
-  return isNewer || nowMs - switched.atMs < registrationLagMs ? switched.tree : claimed;
+  const isNewer = switched && switched.at > (entry?.changedAt ?? 0);
+  const counts = isNewer || (switched && nowMs - switched.atMs < registrationLagMs);
+  const served = counts ? switched.tree : claimed;
+  return { served, drifted: served === claimed ? (version?.drifted ?? 0) : 0 };
 }
 
 function switchedBy(fleet: Fleet, site: string, segment: string, name: string) {

@@ -16,6 +16,11 @@ export interface StepFacts {
   readonly tree?: { readonly treeDigest: Uint8Array; readonly manifestDigest: Uint8Array };
   /** Servers that are registered and serve the rollout's tree. */
   readonly serving: ReadonlySet<string>;
+  /** Those of them that serve files which are not as they were signed. */
+  readonly drifted: ReadonlySet<string>;
+  /** Servers that could not be reached when they were looked for last, and not for long. */
+  readonly unheard: ReadonlySet<string>;
+  readonly silent: ReadonlySet<string>;
   /** Something is live on the site to go back to. */
   readonly hasLive: boolean;
   readonly startedAtMs: number;
@@ -114,21 +119,30 @@ function duringWave(state: RunningRollout, facts: StepFacts, nowMs: number) {
   return event('WaveSoaking', { runId, wave, untilMs, ...(tree ? { tree } : {}), ...counts });
 }
 
-/** Who is gone, or tells nothing, counts as failed. */
+/**
+ * Who is gone, tells nothing or serves something else than it should counts as failed. A wave of
+ * which somebody has not been heard of lately does not pass before that is clear.
+ */
 function duringSoak(state: RunningRollout, facts: StepFacts, nowMs: number) {
   const { runId, wave, policy, waves } = state;
   const nodes = waves[wave - 1]?.nodes ?? [];
   const switched = nodes.filter((node) => facts.switched.has(node));
-  const lost = switched.filter((node) => !facts.serving.has(node));
+  const troubles = switched.flatMap((node) => troubleOf(node, facts) ?? []);
   const isOver = nowMs >= state.soakUntilMs;
   const most = nodes.length - Math.ceil((nodes.length * (policy?.successPercent || 100)) / 100);
-  const missing = nodes.length - switched.length + lost.length;
-  const isBad = lost.length * 100 > nodes.length * (policy?.errorPercent ?? 0) || missing > most;
-  if (lost.length > 0 && isBad) {
-    return waveFailed(state, `${lost.join(', ')} did not go on serving it`);
+  const missing = nodes.length - switched.length + troubles.length;
+  const isBad = troubles.length * 100 > nodes.length * (policy?.errorPercent ?? 0);
+  if (troubles.length > 0 && (isBad || missing > most)) {
+    return waveFailed(state, troubles.join('; '));
   }
-  if (!isOver || state.paused) return undefined;
+  if (!isOver || state.paused || switched.some((node) => facts.unheard.has(node))) return undefined;
   return event('WavePassed', { runId, wave });
+}
+
+function troubleOf(node: string, { serving, drifted, silent }: StepFacts): string | undefined {
+  if (!serving.has(node)) return `${node} did not go on serving it`;
+  if (drifted.has(node)) return `${node} serves files that are not as they were signed`;
+  return silent.has(node) ? `nothing was heard of ${node}` : undefined;
 }
 
 function afterFailure(state: RunningRollout, facts: StepFacts, nowMs: number) {

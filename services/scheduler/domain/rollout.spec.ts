@@ -18,6 +18,9 @@ const quiet: StepFacts = {
   switched: new Set(),
   failed: new Set(),
   serving: new Set(['a', 'b', 'c', 'd']),
+  drifted: new Set(),
+  unheard: new Set(),
+  silent: new Set(),
   tree,
   hasLive: true,
   startedAtMs: 0,
@@ -111,6 +114,42 @@ describe('a rollout', () => {
       type: 'RolloutEnded',
       data: { status: 'failed', reason: expect.stringContaining('wave 1: b did not go on') },
     });
+  });
+
+  test('takes a wave back when one of its servers serves changed files, or falls silent', () => {
+    for (const [trouble, reason] of [
+      [{ drifted: new Set(['b']) }, 'b serves files that are not as they were signed'],
+      [{ silent: new Set(['b']) }, 'nothing was heard of b'],
+    ] as const) {
+      const rollout = new Played({ soakMs: 5_000n });
+      rollout.step();
+      rollout.step(done('a', 'b'), 1_000);
+      expect(rollout.step({ ...done('a', 'b'), ...trouble }, 2_000)).toMatchObject({
+        type: 'WaveFailed',
+        data: { reason },
+      });
+    }
+  });
+
+  test('bears so many such servers as its thresholds say', () => {
+    const lenient = new Played({ soakMs: 5_000n, errorPercent: 50, successPercent: 50 });
+    lenient.step();
+    lenient.step(done('a', 'b'), 1_000);
+    const one = { ...done('a', 'b'), drifted: new Set(['a']) };
+    expect(lenient.step(one, 2_000)).toBeUndefined();
+    expect(lenient.step({ ...one, silent: new Set(['b']) }, 3_000)).toMatchObject({
+      type: 'WaveFailed',
+      data: { reason: expect.stringMatching(/^a serves .*; nothing was heard of b$/) },
+    });
+  });
+
+  test('passes no wave before it is known what became of a server that is not heard of', () => {
+    const rollout = new Played({ soakMs: 5_000n });
+    rollout.step();
+    rollout.step(done('a', 'b'), 1_000);
+    const unheard = { ...done('a', 'b'), unheard: new Set(['b']) };
+    expect(rollout.step(unheard, 7_000)).toBeUndefined();
+    expect(rollout.step(done('a', 'b'), 8_000)?.type).toBe('WavePassed');
   });
 
   test('gives a wave up as soon as too many servers have failed', () => {

@@ -11,6 +11,8 @@ export interface Server {
   readonly labels: ReadonlyMap<string, string>;
   /** Digest of the tree that it serves of the site in question; empty: none. */
   readonly served: string;
+  /** Entries of that tree that are not as they were signed, as it registered; undefined: none. */
+  readonly drifted?: number;
   /** Beginnings of the digests of other trees of the site that it has on disk. */
   readonly kept: readonly string[];
   /** As it registered. */

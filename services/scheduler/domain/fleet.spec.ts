@@ -1,0 +1,40 @@
+import { describe, expect, test } from '@jest/globals';
+import { event, NodeStatus, type RecordedEvent } from '#libs/contracts/index.js';
+import { evolveFleet, newFleet, registrationLagMs, serversOf } from './fleet.js';
+
+const tree = (byte: number) => new Uint8Array(32).fill(byte);
+const registered = (byte: number, drifted = 0) =>
+  event('SegmentChanged', {
+    segment: 'paris',
+    leader: 'a',
+    members: [{ node: 'a', liveVersions: [{ site: 'www', treeDigest: tree(byte), drifted }] }],
+  });
+const requested = event('RunRequested', { runId: 'run-1', site: 'www' });
+const switched = event('SegmentSwitched', {
+  ...{ runId: 'run-1', segment: 'paris' },
+  nodes: [{ node: 'a', status: NodeStatus.SWITCHED, treeDigest: tree(2) }],
+});
+
+/** The only server, after events at 0, 1, 2 ms ... */
+function server(nowMs: number, ...happened: { type: string; data: unknown }[]) {
+  const fleet = happened.reduce((before, { type, data }, index) => {
+    const recorded = { type, data, sequence: index + 1, timeMs: index, context: { actor: 'test' } };
+    return evolveFleet(before, recorded as unknown as RecordedEvent);
+  }, newFleet());
+  return [...serversOf(fleet, 'www', nowMs)][0];
+}
+
+describe('files of a server that are not as they were signed', () => {
+  const later = registrationLagMs + 10;
+
+  test('are those of the tree that it serves', () => {
+    expect(server(later, registered(1, 2))).toMatchObject({ drifted: 2 });
+    expect(server(later, requested, switched, registered(2, 3))).toMatchObject({ drifted: 3 });
+  });
+
+  test('are forgotten with the tree that they were in', () => {
+    const events = [requested, registered(1, 2), switched];
+    expect(server(1, ...events)).toMatchObject({ drifted: 0 });
+    expect(server(later, ...events, registered(2))).toMatchObject({ drifted: 0 });
+  });
+});
