@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import type { Manifest } from '#libs/content-store/manifest.js';
 import { scanTree } from './adapters/scan-tree.js';
-import { requireDistinctNames, requireUsableNames } from './names.js';
+import { requireDistinctNames, requirePortableNames, requireUsableNames } from './names.js';
 import { UnusableNames } from './scan-errors.js';
 
 const tree = (...paths: string[]): Manifest =>
@@ -27,13 +27,20 @@ test('lone surrogates are refused with a list', () => {
   expect(() => requireUsableNames('/srv', tree('a', 'b\ud800', '😀'))).toThrow('"b\\ud800"');
 });
 
+test('names that other systems reserve are refused with a list', () => {
+  requirePortableNames(tree('a', 'a/console', 'com10', 'x~y'));
+  expect(() => requirePortableNames(tree('CON', 'a', 'a/x.', 'b:c'))).toThrow(
+    '"CON", "a/x.", "b:c"',
+  );
+});
+
 test('a scan is refused for names that no server takes, with all of them', async () => {
   const root = mkdtempSync(join(tmpdir(), 'espalier-names-'));
-  for (const name of ['a\ufffd', 'b', 'c\ufffd']) writeFileSync(join(root, name), '');
-  symlinkSync('\ufffd', join(root, 'd'));
+  for (const name of ['a\ufffd', 'b', 'c\n']) writeFileSync(join(root, name), '');
+  symlinkSync('\u001b[2J', join(root, 'd'));
   const refused = scanTree(root, { rules: [] });
   await expect(refused).rejects.toThrow(UnusableNames);
-  await expect(refused).rejects.toThrow('"a\ufffd", "c\ufffd", "d"');
+  await expect(refused).rejects.toThrow('"a\ufffd", "c\\n", "d"');
   const rules = [{ include: false, pattern: '[acd]*' }];
   expect((await scanTree(root, { rules })).manifest.map(({ path }) => path)).toEqual(['b']);
   rmSync(root, { recursive: true });

@@ -1,23 +1,16 @@
 import { foldPath } from '#libs/content-store/fold-path.js';
 import type { Manifest } from '#libs/content-store/manifest.js';
-import { ClashingNames, UnusableNames } from './scan-errors.js';
+import { hasReservedName, textProblem } from '#libs/content-store/name-text.js';
+import { ClashingNames, ReservedNames, UnusableNames } from './scan-errors.js';
 
 /** What a site does about names that only some file systems can tell apart. */
-export const nameClashPolicies = ['allow', 'refuse'] as const;
+export const nameClashPolicies = ['allow', 'refuse', 'portable'] as const;
 export type NameClashPolicy = (typeof nameClashPolicies)[number];
-
-/**
- * Whether servers would refuse a name or link target: a lone surrogate becomes U+FFFD on disk, so
- * two such names would be one file.
- */
-export function isUnusable(text: string): boolean {
-  return /\p{Surrogate}/u.test(text) || text.includes('\ufffd');
-}
 
 /** @throws UnusableNames with all paths that servers would refuse, themselves or their targets */
 export function requireUsableNames(root: string, manifest: Manifest): void {
   const unusable = manifest.filter(
-    (entry) => isUnusable(entry.path) || (entry.type === 'symlink' && isUnusable(entry.target)),
+    (entry) => textProblem(entry.path) ?? (entry.type === 'symlink' && textProblem(entry.target)),
   );
   if (unusable.length > 0) {
     throw new UnusableNames(
@@ -25,6 +18,12 @@ export function requireUsableNames(root: string, manifest: Manifest): void {
       unusable.map(({ path }) => path),
     );
   }
+}
+
+/** @throws ReservedNames with all paths that mean something else on other systems */
+export function requirePortableNames(manifest: Manifest): void {
+  const reserved = manifest.map(({ path }) => path).filter(hasReservedName);
+  if (reserved.length > 0) throw new ReservedNames(reserved);
 }
 
 /** @throws ClashingNames with all paths that differ by case or by Unicode's normal forms only */

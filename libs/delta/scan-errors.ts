@@ -54,7 +54,8 @@ export class UnusableNames extends DomainError {
   override readonly name = 'UnusableNames';
   constructor(root: string, paths: readonly string[]) {
     super(
-      `${root} has names or link targets with U+FFFD, for bytes that are lost: ${listed(paths)}`,
+      `${root} has names or link targets that no server takes, for they have control characters, ` +
+        `or U+FFFD for bytes that are lost: ${listed(paths)}`,
       'rename them, or exclude them with a filter',
     );
   }
@@ -68,6 +69,16 @@ export class ClashingNames extends DomainError {
     super(
       `the tree has names that differ by case or normalisation only: ${listed(groups)}`,
       'rename them, exclude them with a filter, or make the site with --name-clashes allow',
+    );
+  }
+}
+
+export class ReservedNames extends DomainError {
+  override readonly name = 'ReservedNames';
+  constructor(paths: readonly string[]) {
+    super(
+      `the tree has names that other systems reserve: ${listed(paths)}`,
+      'rename them, exclude them with a filter, or make the site with --name-clashes refuse',
     );
   }
 }

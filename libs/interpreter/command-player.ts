@@ -1,5 +1,6 @@
 import type { Message } from '@bufbuild/protobuf';
 import type { FileEntry, Manifest } from '#libs/content-store/manifest.js';
+import { hasReservedName } from '#libs/content-store/name-text.js';
 import {
   type Command,
   Compression,
@@ -20,7 +21,7 @@ import {
 } from './configuration.js';
 import type { IllegalReason } from './errors.js';
 import { operationsOf, patchProblem } from './patch-operations.js';
-import { foreignProblem, pathProblem, pointsOutside, targetProblem } from './paths.js';
+import { pathProblem, pointsOutside, targetProblem } from './paths.js';
 import { PlannedTree } from './planned-tree.js';
 import type { DeclaredCaps, PlanPolicy } from './policy.js';
 
@@ -61,10 +62,10 @@ export class CommandPlayer {
       this.runHook(path);
       return;
     }
-    const { maxPathBytes, refuseForeignNames } = this.policy;
-    const problem =
-      pathProblem(path, maxPathBytes) ?? (refuseForeignNames ? foreignProblem(path) : undefined);
-    if (problem) this.refuse(path, problem);
+    const { maxPathBytes, refuseReservedNames } = this.policy;
+    const problem = pathProblem(path, maxPathBytes);
+    if (problem && !this.takesAway(command.case, path)) this.refuse(path, problem);
+    if (refuseReservedNames && hasReservedName(path)) this.refuse(path, 'reserved-name');
     this.perform(command);
   }
 
@@ -77,6 +78,11 @@ export class CommandPlayer {
   /** The whole assignment needs more room than was signed. */
   refuseTotal(): never {
     this.refuse('', 'beyond-declared-size');
+  }
+
+  /** Trees that are live already may have names that are not taken any more: they may go. */
+  private takesAway(kind: Command['command']['case'], path: string): boolean {
+    return (kind === 'deleteFile' || kind === 'removeDirectory') && this.tree.entries.has(path);
   }
 
   private perform(command: Command['command']): void {

@@ -4,7 +4,7 @@ import { type Manifest, treeDigest } from '#libs/content-store/manifest.js';
 import { CommandSchema } from '#libs/contracts/index.js';
 import { planAssignment } from './plan.js';
 import { defaultPolicy } from './policy.js';
-import { file, TestAssignment } from './test-commands.js';
+import { directory, file, TestAssignment } from './test-commands.js';
 import {
   base,
   confusable,
@@ -13,7 +13,7 @@ import {
   hostileValues,
 } from './test-hostile-commands.js';
 import { hostileContainers } from './test-hostile-containers.js';
-import { foreignPathList, hostileEverywhere, hostilePathList } from './test-hostile-paths.js';
+import { hostileEverywhere, hostilePathList, reservedPathList } from './test-hostile-paths.js';
 import { unusual, with_, without } from './test-unusual-commands.js';
 
 const corpus = [
@@ -44,9 +44,10 @@ describe('the plan refuses', () => {
     );
   });
 
-  it.each(foreignPathList)('the path %j where names are portable: %s', (path, reason) => {
+  it.each(reservedPathList)('the path %j where names are portable', (path) => {
+    const reason = 'reserved-name';
     const assignment = () => new TestAssignment().put(path, 'x');
-    expect(() => plan(assignment(), base, {}, { refuseForeignNames: true })).toThrow(
+    expect(() => plan(assignment(), base, {}, { refuseReservedNames: true })).toThrow(
       expect.objectContaining({ name: 'IllegalCommand', reason }),
     );
     expect(() => plan(assignment(), base)).not.toThrow(expect.objectContaining({ reason }));
@@ -110,6 +111,13 @@ describe('the plan accepts', () => {
     const { steps, writtenBytes } = plan(assignment, without(with_(file('x', 'content')), 'f'));
     expect(steps.filter((step) => step.kind === 'write')).toEqual([]);
     expect(writtenBytes).toBe(0);
+  });
+
+  it('that names go which it would not take', () => {
+    const withOld = with_(directory('x\t'), file('x\t/y\n', 'old'));
+    const assignment = new TestAssignment().remove('x\t/y\n').removeDirectory('x\t');
+    const header = assignment.header(withOld, base);
+    expect(planAssignment(withOld, assignment.commands, header).result).toEqual(base);
   });
 
   it('any base when nothing was there before', () => {

@@ -1,3 +1,4 @@
+import { textProblem } from '#libs/content-store/name-text.js';
 import type { IllegalReason } from './errors.js';
 
 export { foldPath } from '#libs/content-store/fold-path.js';
@@ -26,25 +27,6 @@ export function pathProblem(path: string, limitBytes = maxPathBytes): IllegalRea
   return undefined;
 }
 
-/** C0 and C1 controls and DEL: what lists, logs and terminals take for something else. */
-const controlCharacter = /\p{Cc}/u;
-/** Names of devices on Windows, with any extension. */
-const deviceName =
-  /^(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3])(?:\.|$)/i;
-/** What separates or abbreviates names elsewhere: streams, drives, short names, wildcards. */
-const foreignCharacter = /[<>:"|?*\\]|~\d/;
-
-/**
- * Why `path` means something else on other systems, or undefined. Beyond `pathProblem`, for servers
- * whose content is copied or shared to such.
- */
-export function foreignProblem(path: string): IllegalReason | undefined {
-  if (controlCharacter.test(path)) return 'control-character';
-  const isReserved = (name: string) =>
-    deviceName.test(name) || foreignCharacter.test(name) || /[ .]$/.test(name);
-  return path.split('/').some(isReserved) ? 'reserved-name' : undefined;
-}
-
 /** Why `target` may not be stored in a symlink, or undefined. It may point anywhere. */
 export function targetProblem(target: string): IllegalReason | undefined {
   if (target === '' || textProblem(target)) return 'bad-target';
@@ -68,10 +50,4 @@ export function pointsOutside(path: string, target: string): boolean {
 /** The directory that `path` is in; empty: the tree's root. */
 export function parentOf(path: string): string {
   return path.slice(0, Math.max(0, path.lastIndexOf('/')));
-}
-
-/** A lone surrogate becomes U+FFFD on disk, so two such paths would be one file. */
-function textProblem(text: string): IllegalReason | undefined {
-  if (/\p{Surrogate}/u.test(text) || text.includes('\ufffd')) return 'malformed-text';
-  return text.includes('\0') ? 'zero-byte' : undefined;
 }

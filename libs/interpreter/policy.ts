@@ -11,8 +11,8 @@ export interface PlanPolicy {
   readonly maxPatchBytes: number;
   /** For file systems without case or with normalisation. */
   readonly refuseCaseCollisions: boolean;
-  /** Refuses control characters and names that other systems reserve. */
-  readonly refuseForeignNames: boolean;
+  /** Refuses names that other systems reserve. */
+  readonly refuseReservedNames: boolean;
   /**
    * `inside` refuses links whose target is absolute or leaves the tree. They are never followed
    * here.
@@ -28,7 +28,7 @@ export const defaultPolicy: PlanPolicy = {
   maxCommands: 5_000_000,
   maxPatchBytes: 1024 ** 3,
   refuseCaseCollisions: false,
-  refuseForeignNames: false,
+  refuseReservedNames: false,
   linkTargets: 'any',
   hooks: [],
 };

@@ -110,7 +110,7 @@ export async function planInput(
   const policy: PlanPolicy = {
     ...defaultPolicy,
     ...{ maxPathBytes: roomForPaths(layout), hooks, linkTargets: links },
-    ...{ refuseCaseCollisions: names === 'portable', refuseForeignNames: names === 'portable' },
+    ...{ refuseCaseCollisions: names === 'portable', refuseReservedNames: names === 'portable' },
     ...input.policy,
   };
   const commands = await collect(input.commands, header);

@@ -31,7 +31,7 @@ function actThrough(...command: string[]): void {
   site.ports = { ...site.ports, otherHost: shellHost({ command, directory: there }) };
 }
 
-const awkward = 'it\'s -n "odd"\n$(touch x) `y` \\ é';
+const awkward = 'it\'s -n "odd"\u2028$(touch x) `y` \\ é';
 const first: Manifest = [
   directory('-d', 0o555),
   file(`-d/${awkward}`, 'awkward', 0o600),

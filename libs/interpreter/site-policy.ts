@@ -24,8 +24,8 @@ export interface SitePolicy {
   /** `read-only` takes the right to write from everybody, in all files but the writable ones. */
   readonly versions: 'as-signed' | 'read-only';
   /**
-   * `portable` refuses names that other file systems take for one another or reserve, and control
-   * characters in names.
+   * `portable` refuses names that other file systems take for one another or reserve; sites refuse
+   * the same when they are published with `--name-clashes portable`.
    */
   readonly names: 'any' | 'portable';
   /** `inside` refuses symlinks whose target is absolute or leaves the tree. */

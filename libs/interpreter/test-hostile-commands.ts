@@ -153,6 +153,7 @@ export const hostileValues: HostileCase[] = [
   ['an empty link target', (a) => a.symlink('x', ''), 'bad-target'],
   ['a zero byte in a link target', (a) => a.symlink('x', 'a\0b'), 'bad-target'],
   ['a link target of 4096 bytes', (a) => a.symlink('x', 'a'.repeat(4096)), 'bad-target'],
+  ['a terminal escape in a link target', (a) => a.symlink('x', '\u001b[2J'), 'bad-target'],
   [
     'an absolute link where links stay inside',
     (a) => a.symlink('x', '/etc'),

@@ -82,7 +82,7 @@ export function publishing(planeOf: () => ControlPlane): void {
         renameSync(at('large.bin'), at('renamed.bin'));
         renameSync(at('esm/components'), at('esm/parts'));
         rmSync(at('cjs'), { recursive: true });
-        rmSync(at('line\nbreak'));
+        rmSync(at('line\u2028break'));
         rmSync(at('dangling'));
         chmodSync(at('README.md'), 0o640);
         chmodSync(at('closed'), 0o755);

@@ -65,8 +65,8 @@ export function addOddities(staging: string): void {
   put('grüße aus 東京/🌳/naïve café.txt');
   put('decomposed e\u0301.txt');
   put('composed \u00e9.txt');
-  put(' blanks  and\ttab ');
-  put('line\nbreak');
+  put(' blanks  and more ');
+  put('line\u2028break');
   put(`"double" 'single' \`back\` $(touch x) \\ ; & | * ?`);
   put('-rf');
   put('...');

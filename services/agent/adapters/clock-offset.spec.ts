@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import type { Cancel } from '#libs/clock/clock.js';
+import type { Cancel, Clock } from '#libs/clock/clock.js';
 import { PeerConnections } from '#libs/fleet-http/adapters/peer-http.js';
 import { VirtualClock } from '#libs/testkit/virtual-clock.js';
 import { isTrusted } from '../app/control-clock.js';
@@ -59,6 +59,44 @@ test('what a leader says before it has measured is not trusted, and asked again 
   const { offsetMs, errorMs, againMs } = await measured();
   expect(isTrusted({ offsetMs, errorMs })).toBe(false);
   expect(againMs).toBe(1_000);
+});
+
+test('a clock that is off too far is not trusted, and asked again soon', async () => {
+  answer = { nowMs: 5_000, errorMs: 600 };
+  const { offsetMs, errorMs, againMs } = await measured();
+  expect(isTrusted({ offsetMs, errorMs })).toBe(false);
+  expect(againMs).toBe(1_000);
+});
+
+test('one that cannot be known better is asked more and more rarely', async () => {
+  answer = { nowMs: 5_000, errorMs: 100 };
+  const waits: number[] = [];
+  let again: () => void = () => undefined;
+  const clock: Clock = {
+    nowMs: () => 1_000,
+    schedule: (delayMs, action) => {
+      waits.push(delayMs);
+      again = action;
+      return () => undefined;
+    },
+  };
+  const offset = new ClockOffset(clock, http, () => undefined, clock.nowMs);
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/time`;
+  const untilWaits = async (count: number) => {
+    while (waits.length < count) await new Promise(setImmediate);
+  };
+  offset.follow(url);
+  for (let count = 1; count <= 14; count++) {
+    await untilWaits(count);
+    again();
+  }
+  const seconds = waits.slice(0, 14).map((ms) => ms / 1_000);
+  expect(seconds).toEqual([2, 2, 2, 2, 2, 2, 2, 2, 4, 8, 16, 32, 60, 60]);
+  await untilWaits(15);
+  offset.follow(url);
+  await untilWaits(16);
+  expect(waits.at(-1)).toBe(2_000);
+  offset.close();
 });
 
 test('the best of the newest measurements counts, until they contradict each other', async () => {

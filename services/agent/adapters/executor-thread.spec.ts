@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { writeAssignment } from '#libs/assignment/writer.js';
 import { systemClock } from '#libs/clock/adapters/system-clock.js';
+import type { Clock } from '#libs/clock/clock.js';
 import { JobType, NodeStatus } from '#libs/contracts/index.js';
 import { removeTree } from '#libs/interpreter/adapters/removal.js';
 import { assignmentOf, testVersions } from '#libs/interpreter/test-versions.js';
@@ -37,7 +38,7 @@ const start = async () => {
   return thread;
 };
 
-async function container(number: number, type: JobType): Promise<string> {
+async function container(number: number, type: JobType, switchAtMs = 0): Promise<string> {
   const path = join(root, `container-${number}-${type}`);
   const { head, commands, data } = assignmentOf(testVersions, number);
   const isSwitch = type === JobType.SWITCH;
@@ -45,7 +46,12 @@ async function container(number: number, type: JobType): Promise<string> {
   const { baseTreeDigest, resultTreeDigest } = head.header;
   const common = { site, agentType, part, parts, type, assignmentId: `${number}-${type}` };
   const header = isSwitch
-    ? { ...common, sequence: 100n, switchToSequence: BigInt(number) }
+    ? {
+        ...common,
+        sequence: 100n,
+        switchToSequence: BigInt(number),
+        switchAtMs: BigInt(switchAtMs),
+      }
     : { ...common, sequence: BigInt(number), diskNeededBytes, baseTreeDigest, resultTreeDigest };
   await writeAssignment({
     path,
@@ -86,6 +92,34 @@ test('an idle thread ends, and what it prepared goes live on the next one', asyn
   const switched = await thread.execute('s', await container(1, JobType.SWITCH));
   expect(switched.status).toBe(NodeStatus.SWITCHED);
   expect(thread.isRunning).toBe(true);
+  expect(thread.liveVersions()).toMatchObject([{ site: 'www', sequence: 1n }]);
+});
+
+test('a switch of later keeps no thread: one is there again shortly before it', async () => {
+  const time = new VirtualClock();
+  const clock: Clock = {
+    nowMs: () => systemClock.nowMs(),
+    schedule: (delayMs, action) => time.schedule(delayMs, action),
+  };
+  // The time that passed is in the offset, which the thread, with its own timers, hears of too.
+  const passing = () => ({ offsetMs: time.nowMs(), errorMs: 3 });
+  const onLiveChanged = () => undefined;
+  thread = await ExecutorThread.start({
+    ...common,
+    controlClock: passing,
+    clock,
+    root,
+    onLiveChanged,
+  });
+  await thread.execute('p', await container(1, JobType.PUBLISH));
+  const inAnHour = systemClock.nowMs() + 3_600_000;
+  const switching = thread.execute('s', await container(1, JobType.SWITCH, inAnHour));
+  while (time.nextDueMs() === undefined) await new Promise(setImmediate);
+  time.advance(10_000);
+  expect(thread.isRunning).toBe(false);
+  expect(thread.liveVersions()).toEqual([]);
+  time.advance(3_600_000);
+  expect(await switching).toMatchObject({ status: NodeStatus.SWITCHED, error: '' });
   expect(thread.liveVersions()).toMatchObject([{ site: 'www', sequence: 1n }]);
 });
 

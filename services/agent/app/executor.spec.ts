@@ -10,7 +10,7 @@ import { assignmentOf, testVersions } from '#libs/interpreter/test-versions.js';
 import { generatePrivateKeyPem, signingKeyFromPem } from '#libs/keys/ed25519.js';
 import { VirtualClock } from '#libs/testkit/virtual-clock.js';
 import type { ControlClock } from './control-clock.js';
-import { Executor } from './executor.js';
+import { Executor, NotDue } from './executor.js';
 
 const key = signingKeyFromPem(generatePrivateKeyPem());
 const trust = { keys: [key.publicKey], threshold: 1 };
@@ -36,7 +36,7 @@ function holdFlushes(): void {
   });
 }
 
-function start(controlClock: ControlClock = goodClock): Promise<Executor> {
+function start(controlClock: ControlClock = goodClock, patienceMs?: number): Promise<Executor> {
   const ports: InterpreterPorts = {
     clock,
     syncFilesystem: () => flushing,
@@ -47,6 +47,7 @@ function start(controlClock: ControlClock = goodClock): Promise<Executor> {
   return Executor.start({
     ...{ root, node: 'a', trust, ports, switches, onLiveChanged },
     controlClock: () => controlClock,
+    patienceMs,
   });
 }
 
@@ -160,4 +161,17 @@ test('one that gets its switch late switches at once', async () => {
   await executor.execute('www-1', await prepareContainer(1));
   const report = await settled(executor.execute('switch-1', await switchContainer(1, 9_000)));
   expect(report).toMatchObject({ switchedAtMs: 10_000n, onReceipt: false });
+});
+
+test('a switch of much later is given back with its time, and changes nothing', async () => {
+  const ahead = { offsetMs: 1_000, errorMs: 3 };
+  const executor = await start(ahead, 60_000);
+  await executor.execute('www-1', await prepareContainer(1));
+  const path = await switchContainer(1, 71_001);
+  await expect(executor.execute('switch-1', path)).rejects.toEqual(new NotDue(71_001));
+  expect(executor.reportOf('switch-1')).toBe(undefined);
+  expect(existsSync(live())).toBe(false);
+  clock.advance(60_001);
+  const report = await settled(executor.execute('switch-1', path));
+  expect(report).toMatchObject({ status: NodeStatus.SWITCHED, switchedAtMs: 71_001n });
 });

@@ -6,7 +6,11 @@ import type { AgentConfig } from '../config.js';
 import { Presence } from './presence.js';
 
 /** A leader of a segment of so many servers. */
-function leaderOf(servers: number, disk: { free: bigint }) {
+function leaderOf(
+  servers: number,
+  disk: { free: bigint },
+  onChanged: () => void = () => undefined,
+) {
   const clock = new VirtualClock(1_000);
   const presence = new Presence({
     clock,
@@ -21,7 +25,7 @@ function leaderOf(servers: number, disk: { free: bigint }) {
         diskFreeBytes: disk.free,
       }),
     executor: { liveVersions: () => [] },
-    onChanged: () => undefined,
+    onChanged,
   });
   const members = Array.from({ length: servers }, (_, n) => ({
     register: create(RegisterSchema, { node: `${n}` }),
@@ -47,4 +51,26 @@ describe('the leader of a segment whose disk is full', () => {
     const { presence } = leaderOf(1, { free: 1_000_000n });
     expect(presence.priority()).toBe(1n);
   });
+});
+
+test('changes that follow each other are told by one registration', () => {
+  let told = 0;
+  const { presence, clock } = leaderOf(1, { free: 2n ** 40n }, () => {
+    told += 1;
+  });
+  presence.changed();
+  clock.advance(60);
+  presence.changed();
+  expect(told).toBe(0);
+  clock.advance(40);
+  expect(told).toBe(1);
+  clock.advance(1_000);
+  expect(told).toBe(1);
+  presence.changed();
+  clock.advance(100);
+  expect(told).toBe(2);
+  presence.changed();
+  presence.close();
+  clock.advance(1_000);
+  expect(told).toBe(2);
 });

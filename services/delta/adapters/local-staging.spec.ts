@@ -63,6 +63,14 @@ describe('a staging directory', () => {
     await expect(refusing).rejects.toThrow('"A = a"');
   });
 
+  test('is refused for names that other systems reserve, where the site says so', async () => {
+    write('aux.html', 'one');
+    const staging = localStaging(store, files());
+    await staging.capture(run({ policy: { nameClashes: 'refuse' } }));
+    const refusing = staging.capture(run({ policy: { nameClashes: 'portable' } }));
+    await expect(refusing).rejects.toThrow('"aux.html"');
+  });
+
   test('is only described by a dry run', async () => {
     write('a', 'one');
     const { manifest } = await localStaging(store, files()).capture(run({ dryRun: true }));

@@ -4,7 +4,7 @@ import { type Room, requireRoom } from '#libs/content-store/room.js';
 import type { RunStarted } from '#libs/contracts/index.js';
 import { scanTree } from '#libs/delta/adapters/scan-tree.js';
 import { storeTree } from '#libs/delta/adapters/store-tree.js';
-import { requireDistinctNames } from '#libs/delta/names.js';
+import { requireDistinctNames, requirePortableNames } from '#libs/delta/names.js';
 import type { ScanResult } from '#libs/delta/scan.js';
 import { FileChangedWhileRead } from '#libs/delta/scan-errors.js';
 import type { Staging } from '../app/dependencies.js';
@@ -46,9 +46,11 @@ export function localStaging(
   };
 }
 
-/** What the site's policy asks of names. @throws ClashingNames */
+/** What the site's policy asks of names. @throws ClashingNames, ReservedNames */
 export function requireNames({ policy }: Pick<RunStarted, 'policy'>, manifest: Manifest): void {
-  if (policy?.nameClashes === 'refuse') requireDistinctNames(manifest);
+  const asked = policy?.nameClashes;
+  if (asked === 'refuse' || asked === 'portable') requireDistinctNames(manifest);
+  if (asked === 'portable') requirePortableNames(manifest);
 }
 
 async function requireRoomFor(

@@ -26,7 +26,10 @@ function withContentOptions(command: Command): Command {
         .default('default'),
     )
     .addOption(
-      new Option('--name-clashes <policy>', 'names that differ by case or normalisation only')
+      new Option(
+        '--name-clashes <policy>',
+        'names that differ by case or normalisation only; portable: also reserved names',
+      )
         .choices(nameClashPolicies)
         .default('allow'),
     )

@@ -158,7 +158,8 @@ export type SitePolicy = Message<"espalier.v1.SitePolicy"> & {
   deltaLevel: string;
 
   /**
-   * Names that differ by case or normalisation only: "allow" or "refuse"; empty: allow.
+   * Names that differ by case or normalisation only: "allow", "refuse" or "portable" (as refuse, and
+   * names that other systems reserve); empty: allow.
    *
    * @generated from field: string name_clashes = 11;
    */
