@@ -63,9 +63,9 @@ export class CommandPlayer {
       return;
     }
     const { maxPathBytes, refuseReservedNames } = this.policy;
-    const problem = pathProblem(path, maxPathBytes);
+    const isReserved = refuseReservedNames && hasReservedName(path);
+    const problem = pathProblem(path, maxPathBytes) ?? (isReserved ? 'reserved-name' : undefined);
     if (problem && !this.takesAway(command.case, path)) this.refuse(path, problem);
-    if (refuseReservedNames && hasReservedName(path)) this.refuse(path, 'reserved-name');
     this.perform(command);
   }
 

@@ -1,7 +1,6 @@
 import { execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
@@ -10,6 +9,7 @@ import type { InterpreterPorts } from '#libs/interpreter/ports.js';
 import { prepare } from '#libs/interpreter/prepare.js';
 import { switchTo } from '#libs/interpreter/switch.js';
 import { directory, file, TestAssignment } from '#libs/interpreter/test-commands.js';
+import { canMount, mountSmallDisk } from '../support/small-disks.js';
 import { memoryDirectory } from './switch-readers.js';
 
 const ports: InterpreterPorts = {
@@ -47,7 +47,7 @@ it('any call that changes the disk may fail: live is whole, a repetition works',
   }
 });
 
-const small = mountSmallDisk();
+const mayMount = canMount();
 
 describe('a disk that is really full', () => {
   const files = 12;
@@ -67,9 +67,9 @@ describe('a disk that is really full', () => {
     return prepare({ root, site: 'www', ...input }, ports);
   };
 
-  if (!small) {
+  if (!mayMount) {
     it('needs the right to mount; the same faults are injected above', () => {
-      expect(process.getuid?.() === 0 && process.platform === 'linux' && canMount()).toBe(false);
+      expect(canMount()).toBe(false);
     });
     return;
   }
@@ -82,7 +82,7 @@ describe('a disk that is really full', () => {
     async (kind, limits) => {
       let failures = 0;
       for (let free = 0; free < files + 8; free++) {
-        const disk = small(path, limits);
+        const disk = mountSmallDisk(path, limits);
         try {
           await prepareFiles(path, 1);
           await switchTo({ root: path, site: 'www', sequence: 1 }, ports);
@@ -104,7 +104,7 @@ describe('a disk that is really full', () => {
   );
 
   it('becomes read-only: said, live intact, and works again once it may be written', async () => {
-    const disk = small(path, 'size=1m');
+    const disk = mountSmallDisk(path, 'size=1m');
     try {
       await prepareFiles(path, 1);
       await switchTo({ root: path, site: 'www', sequence: 1 }, ports);
@@ -124,27 +124,4 @@ function fill(root: string, kind: string, free: number): void {
   const { bavail, bsize, ffree } = statfsSync(root);
   if (kind === 'room') writeFileSync(join(root, 'filler'), Buffer.alloc((bavail - free) * bsize));
   else for (let left = ffree; left > free; left--) writeFileSync(join(root, `filler${left}`), '');
-}
-
-/** Undefined where this process may not mount. */
-function mountSmallDisk() {
-  if (!canMount()) return undefined;
-  return (at: string, limits: string) => {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', limits, 'tmpfs', at]);
-    return { unmount: () => execFileSync('umount', ['-l', at]) };
-  };
-}
-
-function canMount(): boolean {
-  if (process.getuid?.() !== 0) return false;
-  const at = mkdtempSync(join(tmpdir(), 'espalier-mount-'));
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', at], { stdio: 'ignore' });
-    execFileSync('umount', [at]);
-    return true;
-  } catch {
-    return false;
-  } finally {
-    rmSync(at, { recursive: true, force: true });
-  }
 }

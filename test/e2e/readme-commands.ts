@@ -40,3 +40,17 @@ function expanded(words: readonly string[]): string[][] {
   if (at < 0) return [[...words]];
   return (words[at] ?? '').split('|').map((one) => words.with(at, one));
 }
+
+/** The example `espalier ...` of each row of the tables of a section, as lists of arguments. */
+export function examplesIn(
+  path: string,
+  section: string,
+  places: Readonly<Record<string, string>>,
+): string[][] {
+  const [, after = ''] = readFileSync(path, 'utf8').split(`\n## ${section}\n`);
+  const [body = ''] = after.split('\n## ');
+  const rows = body.split('\n').filter((line) => line.startsWith('|'));
+  return rows
+    .flatMap((row) => [...row.matchAll(/`espalier ([^`]+)`/g)].map(([, words = '']) => words))
+    .map((example) => wordsOf(example).map((word) => places[word] ?? word));
+}
