@@ -8,7 +8,6 @@ import { until } from '#test/support/until.js';
 import { examplesIn } from './readme-commands.js';
 
 const timeoutMs = 180_000;
-const site = 'www';
 let plane: ControlPlane;
 let client: ApiClient;
 
@@ -18,7 +17,7 @@ beforeAll(async () => {
 }, timeoutMs);
 afterAll(() => plane?.close(), timeoutMs);
 
-const namesOn = (node = '') => Object.keys(treeOf(plane.live(node, site)));
+const namesOn = (node: string, site: string) => Object.keys(treeOf(plane.live(node, site)));
 const runOf = async (runId: string) =>
   (await client.get(`/api/v1/runs/${runId}`, RunDetailSchema)).run;
 
@@ -29,7 +28,7 @@ async function complete(...args: string[]): Promise<void> {
 }
 
 /** A run that waits for somebody who says when it goes live. */
-async function waitingRun(): Promise<string> {
+async function waitingRun(site: string): Promise<string> {
   const { runId } = await plane.json<{ runId: string }>('publish', site, '--go-live', 'manual');
   await until('all servers are prepared', async () => {
     const run = await runOf(runId);
@@ -41,6 +40,7 @@ async function waitingRun(): Promise<string> {
 test(
   'the example of each job in the README runs as it is written there',
   async () => {
+    const site = 'www';
     const [first = '', second = '', ...others] = plane.nodes;
     const staging = await plane.createSite(site, '--node', first, '--node', second);
     const stage = (files: Record<string, string>) => {
@@ -62,16 +62,39 @@ test(
       // The checkpoint is to have what is removed, and what is hot, afterwards.
       if (args[1] === 'create') await complete('publish', site);
       if (args.includes('RUN')) {
-        const runId = await waitingRun();
+        const runId = await waitingRun(site);
         await plane.json(...args.map((word) => (word === 'RUN' ? runId : word)));
         const end = args[0] === 'abort' ? 'aborted' : 'completed';
         await until(`the run is ${end}`, async () => (await runOf(runId))?.status === end);
       } else await complete(...args.filter((word) => word !== '--wait'));
-      if (args[0] === 'rollback') expect(namesOn(first)).toEqual(['a']);
-      if (args[0] === 'remove') expect(namesOn(first)).not.toContain('old/catalogue');
+      if (args[0] === 'rollback') expect(namesOn(first, site)).toEqual(['a']);
+      if (args[0] === 'remove') expect(namesOn(first, site)).not.toContain('old/catalogue');
     }
-    expect(namesOn(first)).toContain('old/catalogue');
-    for (const node of others) expect(namesOn(node)).toEqual(['video', 'video/launch.mp4']);
+    expect(namesOn(first, site)).toContain('old/catalogue');
+    for (const node of others) expect(namesOn(node, site)).toEqual(['video', 'video/launch.mp4']);
+  },
+  timeoutMs,
+);
+
+test(
+  'a run that is aborted after its commit is taken back, on all servers together',
+  async () => {
+    const site = 'shop';
+    const staging = await plane.createSite(site);
+    writeFiles(staging, { a: 'one' });
+    await complete('publish', site);
+    writeFiles(staging, { b: 'two' });
+    const before = (await plane.events()).at(-1)?.sequence ?? 0;
+    const { runId } = await plane.json<{ runId: string }>('publish', site, '--lead', '4000');
+    await plane.untilEvent('ShadowMoved', before);
+    const { rollbackRunId } = await plane.json<{ rollbackRunId: string }>('abort', runId);
+    expect(await plane.json('abort', runId)).toEqual({ runId, rollbackRunId });
+    await until('it is taken back', async () => {
+      return (await runOf(rollbackRunId))?.status === 'completed';
+    });
+    expect((await runOf(runId))?.status).toBe('completed');
+    for (const node of plane.nodes) expect(namesOn(node, site)).toEqual(['a']);
+    expect((await plane.cli('abort', runId)).stderr).toContain('is over');
   },
   timeoutMs,
 );

@@ -9,6 +9,11 @@ export class AmbiguousRemoval extends DomainError {
   override readonly name = 'AmbiguousRemoval';
 }
 
+/** What the gateway answers; with the run that takes back one that was committed already. */
+interface Aborted {
+  readonly rollbackRunId?: string;
+}
+
 /** Commands that start runs other than a publish, and those that change a run under way. */
 export function jobCommands(program: Command): void {
   repairCommands(program);
@@ -94,13 +99,17 @@ function runCommands(program: Command): void {
   withClientOptions(
     program
       .command('abort')
-      .description('end a run before its commit; no server switches')
+      .description('end a run before its commit: no server switches; afterwards take it back')
       .argument('<run>')
       .option('--reason <text>', 'why', ''),
   ).action(async (run, options) => {
     const path = `/api/v1/runs/${encodeURIComponent(run)}/abort`;
-    await clientOf(options).send('POST', path, { reason: options.reason });
-    print(options.output === 'json' ? JSON.stringify({ runId: run }) : `run ${run} is aborted`);
+    const client = clientOf(options);
+    const { rollbackRunId } = await client.send<Aborted>('POST', path, { reason: options.reason });
+    const said = rollbackRunId
+      ? `run ${run} was committed already: run ${rollbackRunId} takes it back`
+      : `run ${run} is aborted`;
+    print(options.output === 'json' ? JSON.stringify({ runId: run, rollbackRunId }) : said);
   });
   withClientOptions(
     program

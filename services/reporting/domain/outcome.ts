@@ -41,7 +41,7 @@ export type OutcomeState =
 export class TooLateToAbort extends DomainError {
   override readonly name = 'TooLateToAbort';
   constructor(runId: string) {
-    const remedy = 'let it end, then go back with espalier rollback SITE';
+    const remedy = 'go back with espalier rollback SITE when it has ended';
     super(`run ${runId} is committed: its servers switch`, remedy);
   }
 }

@@ -4,7 +4,6 @@ import { uuidv7 } from 'uuidv7';
 import {
   AbortRunSchema,
   ApproveRunSchema,
-  CancelRunSchema,
   PauseRolloutSchema,
   PromoteRolloutSchema,
   RequestRunSchema,
@@ -12,7 +11,8 @@ import {
   RunQuerySchema,
   subjects,
 } from '#libs/contracts/index.js';
-import { CommandRefusedError, ServiceClient } from '#libs/nest-jetstream/service-client.js';
+import { ServiceClient } from '#libs/nest-jetstream/service-client.js';
+import { abortRun } from '../../app/abort-run.js';
 import { parseBody, replyJson } from '../../app/json.js';
 import { callerOf } from './caller.js';
 import { queryTimeoutMs, sequenceOf } from './lists.controller.js';
@@ -38,25 +38,12 @@ export class RunsController {
     return { runId: command.runId, sequence: String(sequence) };
   }
 
-  /** Before its commit; a run that waits, or a rollout, is the scheduler's to end. */
+  /** Before its commit; afterwards a rollback takes the run back. */
   @Post(':runId/abort')
   @HttpCode(200)
-  async abort(
-    @Param('runId') runId: string,
-    @Body() body: unknown,
-    @Req() request: FastifyRequest,
-  ) {
-    const command = { ...parseBody(AbortRunSchema, body), runId };
-    const caller = callerOf(request);
-    try {
-      return await this.services.command('reporting', 'AbortRun', AbortRunSchema, command, caller);
-    } catch (error) {
-      const hasStarted = !(error instanceof CommandRefusedError);
-      if (hasStarted || error.code !== 'UnknownStartedRun') throw error;
-      const { reason } = command;
-      const cancel = { runId, reason };
-      return this.services.command('scheduler', 'CancelRun', CancelRunSchema, cancel, caller);
-    }
+  abort(@Param('runId') runId: string, @Body() body: unknown, @Req() request: FastifyRequest) {
+    const { reason } = parseBody(AbortRunSchema, body);
+    return abortRun(this.services, { runId, reason }, callerOf(request));
   }
 
   @Post(':runId/rollout/pause')
