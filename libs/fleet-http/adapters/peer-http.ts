@@ -7,7 +7,7 @@ import {
 } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { pipeline, Readable } from 'node:stream';
-import type { PeerCertificate } from 'node:tls';
+import { createSecureContext, type PeerCertificate } from 'node:tls';
 import type { TlsIdentity } from '#libs/keys/key-provider.js';
 import { isControlPlane, nodeIn } from '#libs/keys/tls-names.js';
 
@@ -97,18 +97,18 @@ export async function readAll({ body }: PeerResponse, mostBytes: number): Promis
 
 /** Without authorities, servers are known by their host name and those whom the host trusts. */
 function secureAgents(identity: TlsIdentity | undefined): Record<Expected, HttpsAgent> {
+  // Reading keys and certificates for each connection costs as much as the connection.
+  const secureContext = createSecureContext({
+    minVersion: 'TLSv1.3',
+    ...(identity ? { ca: [...identity.authorities] } : {}),
+    ...(identity?.certificate ? { key: identity.privateKey, cert: identity.certificate } : {}),
+  });
   const agentFor = (expect: Expected) =>
     new HttpsAgent({
       keepAlive: true,
       timeout: idleMs,
-      minVersion: 'TLSv1.3',
-      ...(identity
-        ? {
-            ca: [...identity.authorities],
-            checkServerIdentity: (_host: string, shown: PeerCertificate) => misfit(shown, expect),
-          }
-        : {}),
-      ...(identity?.certificate ? { key: identity.privateKey, cert: identity.certificate } : {}),
+      secureContext,
+      ...(identity ? { checkServerIdentity: (_host, shown) => misfit(shown, expect) } : {}),
     });
   return { 'control-plane': agentFor('control-plane'), fleet: agentFor('fleet') };
 }

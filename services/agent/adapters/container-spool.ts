@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '#libs/clock/clock.js';
@@ -155,9 +156,9 @@ export class ContainerSpool {
   }
 }
 
-async function openPart(path: string): Promise<FileHandle> {
-  await (await open(path, 'a+')).close();
-  return open(path, 'r+');
+/** As it was left, or anew. */
+function openPart(path: string): Promise<FileHandle> {
+  return open(path, constants.O_RDWR | constants.O_CREAT);
 }
 
 /** A file that has gone meanwhile takes no room. */

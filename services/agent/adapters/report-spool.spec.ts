@@ -23,20 +23,29 @@ describe('the spool of reports', () => {
     await spool.add(report('0002'));
     await spool.add(report('0001'));
     const again = await ReportSpool.open(directory);
-    expect(await again.waiting()).toEqual([report('0001'), report('0002')]);
+    expect(again.waiting()).toEqual([report('0001'), report('0002')]);
   });
 
   it('forgets a report that was delivered', async () => {
     const spool = await ReportSpool.open(directory);
     await spool.add(report('0001'));
     await spool.remove(report('0001'));
-    expect(await spool.waiting()).toEqual([]);
+    expect(spool.waiting()).toEqual([]);
     expect(await readdir(directory)).toEqual([]);
   });
 
   it('does not deliver what a crash left half written', async () => {
-    const spool = await ReportSpool.open(directory);
     await writeFile(join(directory, '0001.assignment.new'), 'half');
-    expect(await spool.waiting()).toEqual([]);
+    expect((await ReportSpool.open(directory)).waiting()).toEqual([]);
+  });
+
+  it('puts aside what a crash damaged, and delivers the others', async () => {
+    await (await ReportSpool.open(directory)).add(report('0002'));
+    await writeFile(join(directory, '0001.received'), '');
+    await writeFile(join(directory, '0003.assignment'), 'no report');
+    const again = await ReportSpool.open(directory);
+    expect(again.waiting()).toEqual([report('0002')]);
+    expect(await readdir(directory)).toContain('0001.received.damaged');
+    expect((await ReportSpool.open(directory)).waiting()).toEqual([report('0002')]);
   });
 });

@@ -11,37 +11,67 @@ export interface SpooledReport {
   readonly report: SignedReport;
 }
 
-/** Reports on disk from the moment they exist until the control plane has them. */
+/** Of a file that nobody reads: half written, or not what it was. */
+const unread = /\.(new|damaged)$/;
+
+/**
+ * Reports on disk from the moment they exist until the control plane has them. The directory is
+ * read at the start only.
+ */
 export class ReportSpool {
+  /** File name -> what it holds. */
+  private readonly reports = new Map<string, SpooledReport>();
+
   private constructor(private readonly directory: string) {}
 
   static async open(directory: string): Promise<ReportSpool> {
     await mkdir(directory, { recursive: true });
-    return new ReportSpool(directory);
+    const spool = new ReportSpool(directory);
+    const names = (await readdir(directory)).filter((name) => !unread.test(name));
+    await Promise.all(names.map((name) => spool.take(name)));
+    return spool;
   }
 
-  async add({ id, kind, report }: SpooledReport): Promise<void> {
-    const path = join(this.directory, `${id}.${kind}`);
-    await writeFile(`${path}.new`, toBinary(SignedReportSchema, report));
+  async add(spooled: SpooledReport): Promise<void> {
+    const name = nameOf(spooled);
+    const path = join(this.directory, name);
+    await writeFile(`${path}.new`, toBinary(SignedReportSchema, spooled.report));
     await rename(`${path}.new`, path);
+    this.reports.set(name, spooled);
   }
 
-  async remove({ id, kind }: SpooledReport): Promise<void> {
-    await rm(join(this.directory, `${id}.${kind}`), { force: true });
+  async remove(spooled: SpooledReport): Promise<void> {
+    const name = nameOf(spooled);
+    await rm(join(this.directory, name), { force: true });
+    this.reports.delete(name);
   }
 
   /** What waits, oldest first. */
-  async waiting(): Promise<SpooledReport[]> {
-    const names = (await readdir(this.directory)).filter((name) => !name.endsWith('.new')).sort();
-    const reports = names.map(async (name) => {
-      const at = name.lastIndexOf('.');
-      const bytes = await readFile(join(this.directory, name));
-      return {
-        id: name.slice(0, at),
-        kind: name.slice(at + 1) as IngressKind,
-        report: fromBinary(SignedReportSchema, bytes),
-      };
-    });
-    return Promise.all(reports);
+  waiting(): SpooledReport[] {
+    const byName = [...this.reports].sort(([a], [b]) => (a < b ? -1 : 1));
+    return byName.map(([, report]) => report);
+  }
+
+  /** What a crash damaged is put aside: it must not keep the others from being delivered. */
+  private async take(name: string): Promise<void> {
+    const path = join(this.directory, name);
+    const report = decoded(await readFile(path));
+    const at = name.lastIndexOf('.');
+    const [id, kind] = [name.slice(0, at), name.slice(at + 1) as IngressKind];
+    if (report) this.reports.set(name, { id, kind, report });
+    else await rename(path, `${path}.damaged`);
+  }
+}
+
+function nameOf({ id, kind }: SpooledReport): string {
+  return `${id}.${kind}`;
+}
+
+function decoded(bytes: Uint8Array): SignedReport | undefined {
+  try {
+    const report = fromBinary(SignedReportSchema, bytes);
+    return report.node === '' ? undefined : report;
+  } catch {
+    return undefined;
   }
 }

@@ -160,7 +160,7 @@ describe('the link of a leader', () => {
       await new Promise((resolve) => setImmediate(resolve));
     }
     expect([...nats.delivered, ...https.delivered]).toEqual([]);
-    expect((await (await ReportSpool.open(directory)).waiting()).length).toBe(10);
+    expect((await ReportSpool.open(directory)).waiting().length).toBe(10);
     nats.isBarred = false;
     await until('all are delivered', () => {
       clock.advance(1_000);
@@ -168,7 +168,7 @@ describe('the link of a leader', () => {
     });
     expect(nats.delivered).toEqual(Array.from({ length: 10 }, (_, minute) => `minute-${minute}`));
     await until('nothing waits', async () => {
-      return (await (await ReportSpool.open(directory)).waiting()).length === 0;
+      return (await ReportSpool.open(directory)).waiting().length === 0;
     });
   });
 

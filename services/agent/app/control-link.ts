@@ -193,7 +193,7 @@ export class ControlLink {
   private async sendWaiting(): Promise<void> {
     const { spool, clock } = this.options;
     try {
-      for (const report of await spool.waiting()) {
+      for (const report of spool.waiting()) {
         await this.current().deliver(report);
         await spool.remove(report);
       }
