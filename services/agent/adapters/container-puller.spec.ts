@@ -1,14 +1,10 @@
 import { createReadStream, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { create, toBinary } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { blockBytes } from '#libs/assignment/container.js';
-import { signNotification } from '#libs/assignment/signed-notification.js';
 import { systemClock } from '#libs/clock/adapters/system-clock.js';
 import { stridedParts, strideIn } from '#libs/content-store/http-stride.js';
-import { NotificationSchema } from '#libs/contracts/index.js';
-import { generatePrivateKeyPem, signingKeyFromPem } from '#libs/keys/ed25519.js';
 import { linkGate } from '#libs/tree/adapters/host-link.js';
 import { PullFixture } from './pull-fixture.js';
 
@@ -207,6 +203,12 @@ describe('a source that fails', () => {
     response.writeHead(request.headers.range ? 206 : 200, { 'content-length': bytes.length });
     response.write(bytes.subarray(0, bytes.length / 2), () => response.destroy());
   };
+  const short = (request: IncomingMessage, response: ServerResponse) => {
+    const bytes = askedOf(request);
+    const some = bytes.subarray(0, bytes.length / 2);
+    const status = request.headers.range ? 206 : 200;
+    response.writeHead(status, { 'content-length': some.length }).end(some);
+  };
   const loris = (request: IncomingMessage, response: ServerResponse) => {
     const { length } = askedOf(request);
     response.writeHead(request.headers.range ? 206 : 200, { 'content-length': length }).write('x');
@@ -221,6 +223,7 @@ describe('a source that fails', () => {
     ['sends wrong bytes', lie],
     ['never stops', endless],
     ['breaks off', half],
+    ['ends before its end in good order', short],
     ['sends next to nothing', loris],
     ['sends elsewhere', away],
     ['has nothing, because its disk is full', full],
@@ -251,6 +254,17 @@ describe('a source that fails', () => {
     await expect(pull).rejects.toThrow('this is assignment a');
   });
 
+  test.each([-1, 1])(
+    'a container that is longer or shorter than announced is not taken: %d',
+    async (off) => {
+      const origin = await fixture.server(honest);
+      const { puller, spool } = await fixture.agent('a', 100);
+      const request = { ...fixture.request(origin), containerBytes: fixture.containerBytes + off };
+      await expect(puller.pull(request)).rejects.toThrow('the length is not as announced');
+      expect(await spool.find(fixture.digest)).toBeUndefined();
+    },
+  );
+
   test('an assignment that expired on its way is not pulled', async () => {
     const late = await PullFixture.make(4 * blockBytes, 'late', 1n);
     const origin = await late.server((_request, response) => {
@@ -274,27 +288,5 @@ describe('a source that fails', () => {
     const { puller, spool } = await fixture.agent('a', 100);
     await expect(puller.pull(fixture.request(bad))).rejects.toThrow('not the one that was signed');
     await expect(stat(spool.containerPath(fixture.digest))).rejects.toThrow();
-  });
-});
-
-describe('a notification that another leader brings', () => {
-  const notification = create(NotificationSchema, { assignmentId: 'x', segment: 'paris' });
-  const post = async (url: string, body: Uint8Array) =>
-    (await fetch(`${url}/notification`, { method: 'POST', body: Buffer.from(body) })).status;
-
-  test('is taken when the control plane signed it', async () => {
-    const { url } = await fixture.agent('paris');
-    expect(await post(url, signNotification(notification, [fixture.key]))).toBe(204);
-    expect(fixture.notified).toEqual(['x']);
-  });
-
-  test('is refused when anybody else did, nobody did, or it is for another segment', async () => {
-    const { url } = await fixture.agent('paris');
-    const stranger = signingKeyFromPem(generatePrivateKeyPem());
-    const rome = create(NotificationSchema, { ...notification, segment: 'rome' });
-    expect(await post(url, signNotification(notification, [stranger]))).toBe(403);
-    expect(await post(url, toBinary(NotificationSchema, notification))).toBe(403);
-    expect(await post(url, signNotification(rome, [fixture.key]))).toBe(403);
-    expect(fixture.notified).toEqual([]);
   });
 });

@@ -133,7 +133,6 @@ export function runView(
 export function runDetail({ run, nodes, assignments, links, segments }: RunRows) {
   const sum = (column: 'multicast' | 'repair' | 'unicast') =>
     segments.reduce((total, row) => total + row[column], 0);
-  const largest = Math.max(1, ...assignments.map(({ bytes }) => bytes));
   return create(RunDetailSchema, {
     run: runView(run, nodes, assignments),
     ...(run.changes ? { changes: create(ChangeSummarySchema, run.changes) } : {}),
@@ -153,7 +152,7 @@ export function runDetail({ run, nodes, assignments, links, segments }: RunRows)
       repair: sum('repair'),
       unicast: sum('unicast'),
     },
-    links: linksBySegment(links, assignments, largest),
+    links: linksBySegment(links, assignments),
   });
 }
 
@@ -163,17 +162,17 @@ function phaseOf(run: RunRow, assignments: readonly AssignmentRow[]): string {
   return assignments.some(({ type }) => type === 'switch') ? 'switching' : 'preparing';
 }
 
-/** One row per link into a segment: all assignments of the run together. */
-function linksBySegment(
-  links: readonly RunLinkRow[],
-  assignments: readonly AssignmentRow[],
-  largest: number,
-) {
-  const total = assignments.reduce((bytes, row) => bytes + row.bytes, 0) || largest;
+/**
+ * One row per link into a segment: all assignments that came over it together. A run may have
+ * assignments for other segments, which have another base.
+ */
+function linksBySegment(links: readonly RunLinkRow[], assignments: readonly AssignmentRow[]) {
+  const sizes = new Map(assignments.map(({ id, bytes }) => [id, bytes]));
   return [...new Set(links.map(({ segment }) => segment))].sort().map((segment) => {
     const own = links.filter((link) => link.segment === segment);
     const bytes = own.reduce((sum, link) => sum + link.bytes, 0);
-    const copiesPermille = Math.round((bytes * 1000) / total);
+    const oneCopy = own.reduce((sum, link) => sum + (sizes.get(link.assignment_id) ?? 0), 0);
+    const copiesPermille = Math.round((bytes * 1000) / Math.max(1, oneCopy));
     return create(RunLinkSchema, {
       segment,
       source: own[0]?.source ?? '',

@@ -60,6 +60,8 @@ export class PlannerHarness {
   readonly sent: Notification[] = [];
   /** Leaders that do not answer. */
   readonly deaf = new Set<string>();
+  /** What was said to operators. */
+  readonly warnings: string[] = [];
   readonly handOut: HandOut;
   readonly reports: Reports;
   readonly enrolment: EnrolmentService;
@@ -89,7 +91,8 @@ export class PlannerHarness {
       { ...defaultHandOutConfig, mostOriginFanOut },
       () => new Uint8Array([1]),
     );
-    this.reports = new Reports(log, view, distributions, this.handOut, clock, silentLogger);
+    const logger = { ...silentLogger, warn: (message: string) => this.warnings.push(message) };
+    this.reports = new Reports(log, view, distributions, this.handOut, clock, logger);
     this.enrolment = new EnrolmentService(log, view, clock);
   }
 
@@ -141,8 +144,13 @@ export class PlannerHarness {
     await this.settle();
   }
 
-  async receive(segment: string, reportId = `received-${segment}`, source = 'origin') {
-    const value = { assignmentId, segment, bytes: 1_000n, source };
+  async receive(
+    segment: string,
+    reportId = `received-${segment}`,
+    source = 'origin',
+    bytes = 1_000n,
+  ) {
+    const value = { assignmentId, segment, bytes, source };
     const report = { case: 'received', value } as const;
     await this.reports.onReceived(this.signed(`${segment}-1`, { reportId, report }));
     await this.settle();

@@ -109,6 +109,16 @@ describe('reports of leaders', () => {
     ]);
   });
 
+  test('a link that carried more than 1.05 copies is told of', async () => {
+    await planner.lead('paris');
+    await planner.lead('rome');
+    await planner.distribute(['paris', 'rome'], 1_000);
+    await planner.receive('paris', 'one', 'origin', 1_050n);
+    expect(planner.warnings).toEqual([]);
+    await planner.receive('rome', 'two', 'origin', 1_051n);
+    expect(planner.warnings).toEqual(['a link carried more than one copy']);
+  });
+
   test('receptions that come together are appended together, each once', async () => {
     const segments = Array.from({ length: 30 }, (_, at) => `s${at}`);
     for (const segment of segments) await planner.lead(segment);
