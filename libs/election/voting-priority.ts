@@ -2,12 +2,14 @@
 export interface PriorityParameters {
   /** Set by an administrator, 0 or more: any higher factor beats every measurement. */
   readonly userFactor?: number;
-  /** How many members this node knows; a former leader knows most. */
+  /** How many members this node knows; a leader and a former leader know most. */
   readonly knownMembers?: number;
   readonly cpuCount?: number;
   readonly cpuMhz?: number;
   readonly memoryBytes?: number;
   readonly diskFreeBytes?: number;
+  /** Of the interface on the segment. */
+  readonly networkMbitPerS?: number;
   /** Reliability: how long the node has been up. */
   readonly uptimeMs?: number;
   /** Share of the hosted sites that are up to date here, 0 to 1; a newcomer has none. */
@@ -28,9 +30,10 @@ export const highestMeasuredPriority = 1_000n;
 export function votingPriority(parameters: PriorityParameters): bigint {
   const cpu = ((parameters.cpuCount ?? 0) * (parameters.cpuMhz ?? 1_000)) / 1_000;
   const measured =
-    200 * saturating(cpu, 16) +
-    150 * saturating((parameters.memoryBytes ?? 0) / gibibyte, 16) +
+    150 * saturating(cpu, 16) +
+    100 * saturating((parameters.memoryBytes ?? 0) / gibibyte, 16) +
     150 * saturating((parameters.diskFreeBytes ?? 0) / gibibyte, 100) +
+    100 * saturating(parameters.networkMbitPerS ?? 0, 1_000) +
     100 * saturating((parameters.uptimeMs ?? 0) / hourMs, 24) +
     100 * saturating(parameters.knownMembers ?? 0, 8) +
     200 * Math.min(1, Math.max(0, parameters.contentShare ?? 0)) +

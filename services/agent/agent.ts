@@ -8,14 +8,13 @@ import {
 } from '#libs/contracts/index.js';
 import type { SegmentMember } from '#libs/election/segment.js';
 import { SegmentRuntime } from '#libs/election/segment-runtime.js';
-import { fastTimings, standardTimings } from '#libs/election/timings.js';
 import { readHostPolicy } from '#libs/interpreter/adapters/host-policy-file.js';
 import type { HostPolicy } from '#libs/interpreter/host-policy.js';
 import { agentKeysIn } from '#libs/keys/adapters/file-keys.js';
 import type { TrustRoot } from '#libs/keys/key-provider.js';
 import type { SessionOutcome } from '#libs/multicast/session.js';
 import { linkGate } from '#libs/tree/adapters/host-link.js';
-import { capacityMeter } from './adapters/capacity.js';
+import { capacityMeter, networkMbitPerS } from './adapters/capacity.js';
 import { ClockOffset } from './adapters/clock-offset.js';
 import { ContainerPuller } from './adapters/container-puller.js';
 import { ContainerSpool } from './adapters/container-spool.js';
@@ -54,7 +53,6 @@ export async function startAgent(config: AgentConfig, log: Log): Promise<Running
 class Agent implements RunningAgent {
   private readonly enrolment: EnrolReply;
   private readonly trust: TrustRoot;
-  private readonly timings;
   private readonly hostPolicy: HostPolicy;
   private readonly segmentKeys: SegmentKeys;
   private readonly statistics: SegmentStatistics;
@@ -83,7 +81,6 @@ class Agent implements RunningAgent {
     this.clockOffset = new ClockOffset(systemClock, access.http, log);
     this.trust = access.trust;
     this.hostPolicy = readHostPolicy(join(config.root, 'host.json'));
-    this.timings = config.timings === 'fast' ? fastTimings : standardTimings;
     this.statistics = new SegmentStatistics(config.segment);
     this.segmentKeys = new SegmentKeys({
       enrolment,
@@ -180,6 +177,7 @@ class Agent implements RunningAgent {
       ...{ clock: systemClock, random: systemRandom },
       ...{ config: this.config, httpUrl: this.http.url },
       agentType: this.hostPolicy.host ? shellType : posixType,
+      networkMbitPerS: networkMbitPerS(this.config.interfaceAddress),
       capacity: capacityMeter(this.config.root, systemClock, () => this.http.connections()),
       executor: this.standing,
       onChanged: () => this.runtime.describeChanged(),
@@ -229,7 +227,7 @@ class Agent implements RunningAgent {
       clock: systemClock,
       random: systemRandom,
       node,
-      timings: this.timings,
+      timings: this.config.timings,
       priority: () => this.presence.priority(),
       describe: () => this.presence.describe(),
       announcements: () => this.leader.announcements(),
@@ -245,6 +243,7 @@ class Agent implements RunningAgent {
       onLeaderChanged: (leader, isMe) => {
         this.statistics.leaderChanged(leader?.node, systemClock.nowMs());
         this.standing.leaderIs(leader !== undefined);
+        this.presence.leads(isMe);
         this.log(leader ? `${leader.node} leads ${segment} (term ${leader.term})` : 'no leader');
         const timeUrl = isMe ? `${this.access.gatewayUrl}/api/v1/time` : `${leader?.httpUrl}/time`;
         if (leader) this.clockOffset.follow(timeUrl);
@@ -269,7 +268,7 @@ class Agent implements RunningAgent {
       runtime: this.runtime,
       link: this.desk.link,
       puller: this.puller,
-      memberGraceMs: this.timings.registration.expiryMs,
+      memberGraceMs: this.config.timings.registration.expiryMs,
       multicast: (notification, path, members, onAnnouncement) =>
         this.sendToMembers(notification, path, members, onAnnouncement),
       hearsMulticast: (name) => this.transport.hearsMulticast(name),

@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { fastTimings, standardTimings } from '#libs/election/timings.js';
 import { agentConfig, BadAgentOption } from './config.js';
 
 const given = ['--segment', 'paris', '--name', 'p1', '--root', '/srv', '--control', 'http://c:1/'];
@@ -11,7 +12,8 @@ describe("the agent's options", () => {
       root: '/srv',
       controlUrl: 'http://c:1',
       joinToken: 'token',
-      timings: 'standard',
+      timings: standardTimings,
+      votingFactor: 1,
       labels: {},
     });
   });
@@ -27,6 +29,14 @@ describe("the agent's options", () => {
     expect(agentConfig(given, {})).toMatchObject({ staging: {}, stagingToken: '' });
   });
 
+  it('take timings of a preset, and single ones instead', () => {
+    const options = ['--timings', 'fast', '--timing', 'heartbeatMs=500', '--timing', 'quietMs=50'];
+    expect(agentConfig([...given, ...options], {}).timings).toEqual({
+      ...fastTimings,
+      registration: { ...fastTimings.registration, heartbeatMs: 500, quietMs: 50 },
+    });
+  });
+
   it('take labels', () => {
     const labels = ['--label', 'tier=web', '--label', 'note=a=b'];
     expect(agentConfig([...given, ...labels], {}).labels).toEqual({ tier: 'web', note: 'a=b' });
@@ -36,6 +46,10 @@ describe("the agent's options", () => {
     ['a missing name', given.filter((text) => text !== '--name' && text !== 'p1'), '--name'],
     ['a label without value', [...given, '--label', 'tier'], '--label tier'],
     ['unknown timings', [...given, '--timings', 'slow'], '--timings slow'],
+    ['an unknown timing', [...given, '--timing', 'voteMs=5'], '--timing voteMs'],
+    ['a timing that is too short', [...given, '--timing', 'silenceLimitMs=1'], 'silenceLimitMs=1'],
+    ['a voting factor below 0', [...given, '--voting-factor', '-1'], '--voting-factor'],
+    ['half a voting factor', [...given, '--voting-factor', '1.5'], '--voting-factor 1.5'],
     ['an unknown option', [...given, '--nonsense'], '--nonsense'],
     ['a join token that cannot be read', [...given, '--join-token-file', '/no/file'], '/no/file'],
   ])('are refused for %s, naming it', (_, args, named) => {

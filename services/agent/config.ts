@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { DomainError } from '#libs/contracts/index.js';
+import { BadTiming, customTimings } from '#libs/election/custom-timings.js';
+import { fastTimings, type SegmentTimings, standardTimings } from '#libs/election/timings.js';
 import { BadLinkLimit, type LinkLimits, linkLimitsIn } from '#libs/tree/link-limits.js';
 import type { ControlWay } from './app/control-channel.js';
 
@@ -23,7 +25,9 @@ export interface AgentConfig {
   readonly controlPort?: number;
   /** Peers that are known without the control plane: node to `address:port`. */
   readonly peers: Readonly<Record<string, string>>;
-  readonly timings: 'standard' | 'fast';
+  readonly timings: SegmentTimings;
+  /** 0: it never leads; 1: as measured; more: it goes before everybody of a lower factor. */
+  readonly votingFactor: number;
   readonly spoolBudgetBytes: number;
   /** What it may send to and take from other sites, by the time of day. */
   readonly uplink: LinkLimits;
@@ -70,7 +74,8 @@ export function agentConfig(args: readonly string[], env: NodeJS.ProcessEnv): Ag
     httpPort: Number(values['http-port'] ?? 0),
     ...(values['control-port'] ? { controlPort: Number(values['control-port']) } : {}),
     peers: Object.fromEntries((values.peer ?? []).map((text) => pairIn('peer', text))),
-    timings: oneOf('timings', values.timings ?? env.ESPALIER_TIMINGS ?? 'standard', presets),
+    timings: timingsOf(values.timings ?? env.ESPALIER_TIMINGS ?? 'standard', values.timing),
+    votingFactor: factorIn(values['voting-factor'] ?? '1'),
     spoolBudgetBytes: Number(values['spool-budget-bytes'] ?? defaultSpoolBudgetBytes),
     uplink: limitsOf('uplink', values.uplink ?? env.ESPALIER_UPLINK),
     downlink: limitsOf('downlink', values.downlink ?? env.ESPALIER_DOWNLINK),
@@ -102,6 +107,8 @@ function parse(args: readonly string[]) {
         'control-port': { type: 'string' },
         peer: { type: 'string', multiple: true },
         timings: { type: 'string' },
+        timing: { type: 'string', multiple: true },
+        'voting-factor': { type: 'string' },
         'spool-budget-bytes': { type: 'string' },
         uplink: { type: 'string' },
         downlink: { type: 'string' },
@@ -123,7 +130,7 @@ function parse(args: readonly string[]) {
   }
 }
 
-const presets = ['standard', 'fast'] as const;
+const presets = { standard: standardTimings, fast: fastTimings };
 const links = ['auto', 'nats', 'websocket', 'https'] as const;
 const onOrOff = ['on', 'off'] as const;
 
@@ -131,6 +138,24 @@ function oneOf<T extends string>(option: string, value: string, known: readonly 
   const found = known.find((each) => each === value);
   if (found !== undefined) return found;
   throw new BadAgentOption(`--${option} ${value} is unknown`, `give one of: ${known.join(', ')}`);
+}
+
+function timingsOf(preset: string, given: readonly string[] = []): SegmentTimings {
+  const names = Object.keys(presets) as (keyof typeof presets)[];
+  const timings = presets[oneOf('timings', preset, names)];
+  try {
+    return customTimings(timings, Object.fromEntries(given.map((text) => pairIn('timing', text))));
+  } catch (cause) {
+    if (!(cause instanceof BadTiming)) throw cause;
+    throw new BadAgentOption(`--timing ${cause.message}`, cause.remedy, { cause });
+  }
+}
+
+function factorIn(text: string): number {
+  const factor = Number(text);
+  if (Number.isInteger(factor) && factor >= 0) return factor;
+  const remedy = 'give a whole number: 0 never leads, 1 votes as measured, 2 goes before these';
+  throw new BadAgentOption(`--voting-factor ${text} is no factor`, remedy);
 }
 
 function limitsOf(option: string, text = 'none'): LinkLimits {

@@ -1,5 +1,5 @@
-import { statfsSync } from 'node:fs';
-import { availableParallelism, cpus, totalmem, uptime } from 'node:os';
+import { readFileSync, statfsSync } from 'node:fs';
+import { availableParallelism, cpus, networkInterfaces, totalmem, uptime } from 'node:os';
 import { create } from '@bufbuild/protobuf';
 import type { Clock } from '#libs/clock/clock.js';
 import { type Capacity, CapacitySchema } from '#libs/contracts/index.js';
@@ -14,6 +14,19 @@ export function measureCapacity(root: string): Capacity {
     diskFreeBytes: BigInt(bavail) * BigInt(bsize),
     uptimeMs: BigInt(Math.round(uptime() * 1000)),
   });
+}
+
+/** Speed of the interface with this address; `undefined` where the host does not tell. */
+export function networkMbitPerS(interfaceAddress: string): number | undefined {
+  const found = Object.entries(networkInterfaces()).find(([, addresses]) =>
+    addresses?.some(({ address }) => address === interfaceAddress),
+  );
+  try {
+    const speed = Number(readFileSync(`/sys/class/net/${found?.[0]}/speed`, 'utf8'));
+    return speed > 0 ? speed : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Disk and uptime change slowly; asking at every wake-up would cost more than the rest. */

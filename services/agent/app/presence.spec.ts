@@ -9,13 +9,18 @@ import { Presence } from './presence.js';
 function leaderOf(
   servers: number,
   disk: { free: bigint },
-  onChanged: () => void = () => undefined,
+  { votingFactor = 1, onChanged = (): void => undefined } = {},
 ) {
   const clock = new VirtualClock(1_000);
   const presence = new Presence({
     clock,
     random: () => 0.5,
-    config: { node: 'a', segment: 's', labels: {} } as Partial<AgentConfig> as AgentConfig,
+    config: {
+      node: 'a',
+      segment: 's',
+      labels: {},
+      votingFactor,
+    } as Partial<AgentConfig> as AgentConfig,
     httpUrl: 'http://a',
     agentType: 'posix/1',
     capacity: () =>
@@ -30,9 +35,42 @@ function leaderOf(
   const members = Array.from({ length: servers }, (_, n) => ({
     register: create(RegisterSchema, { node: `${n}` }),
   }));
+  presence.leads(true);
   presence.segmentReport({ node: 'a', term: 1n, httpUrl: 'http://a' }, members, 'registered');
   return { presence, clock };
 }
+
+const roomy = { free: 10n * 2n ** 30n };
+
+describe('the weight of a vote', () => {
+  test('rises with the members that a leader knows, and lasts an hour after it led', () => {
+    const alone = leaderOf(1, roomy).presence.priority();
+    const { presence, clock } = leaderOf(20, roomy);
+    const leading = presence.priority();
+    expect(leading).toBeGreaterThan(alone);
+    presence.leads(false);
+    clock.advance(3_500_000);
+    expect(presence.priority()).toBe(leading);
+    clock.advance(200_000);
+    expect(presence.priority()).toBeLessThan(alone);
+  });
+
+  test('follows the administrator before any measurement', () => {
+    const former = leaderOf(1_000, roomy).presence;
+    const appointed = leaderOf(1, roomy, { votingFactor: 2 }).presence;
+    appointed.leads(false);
+    expect(appointed.priority()).toBeGreaterThan(former.priority());
+    expect(leaderOf(1, roomy, { votingFactor: 3 }).presence.priority()).toBeGreaterThan(
+      appointed.priority(),
+    );
+  });
+
+  test('is none where the administrator wants no leader, however full the disks are', () => {
+    for (const disk of [roomy, { free: 0n }]) {
+      expect(leaderOf(3, disk, { votingFactor: 0 }).presence.priority()).toBe(0n);
+    }
+  });
+});
 
 describe('the leader of a segment whose disk is full', () => {
   test('steps aside for the others, and comes back as a candidate when there is room', () => {
@@ -55,9 +93,10 @@ describe('the leader of a segment whose disk is full', () => {
 
 test('changes that follow each other are told by one registration', () => {
   let told = 0;
-  const { presence, clock } = leaderOf(1, { free: 2n ** 40n }, () => {
+  const onChanged = () => {
     told += 1;
-  });
+  };
+  const { presence, clock } = leaderOf(1, { free: 2n ** 40n }, { onChanged });
   presence.changed();
   clock.advance(60);
   presence.changed();

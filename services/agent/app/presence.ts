@@ -22,6 +22,8 @@ export interface PresenceOptions {
   /** What kind of host it carries out assignments on. */
   readonly agentType: string;
   readonly capacity: () => Capacity;
+  /** Of the interface on the segment; `undefined`: the host does not tell. */
+  readonly networkMbitPerS?: number;
   readonly executor: Pick<AssignmentExecutor, 'liveVersions'>;
   readonly onChanged: () => void;
 }
@@ -30,6 +32,8 @@ export interface PresenceOptions {
 const leastFreeBytes = 64n * 2n ** 20n;
 /** Long enough for the others to notice and to elect. */
 const asideMs = 60_000;
+/** A former leader knows the segment best for so long. */
+const recentlyMs = 3_600_000;
 /**
  * A switch is followed by the removal of old versions: one registration tells both. Servers that
  * switch together leave the leader, and each other, time for what has to be done at that moment.
@@ -39,8 +43,10 @@ const spreadMs = 100;
 
 /** What this agent says of itself, and as a leader of its segment. */
 export class Presence {
-  /** Other servers registered when this one last led. */
-  private hasOthers = false;
+  /** Servers that were registered when this one last led, itself included; 0: it never did. */
+  private knownMembers = 0;
+  private isLeading = false;
+  private ledUntilMs = Number.NEGATIVE_INFINITY;
   private asideUntilMs = 0;
   private telling: Cancel | undefined;
 
@@ -73,25 +79,37 @@ export class Presence {
     });
   }
 
+  /** Tells who leads: who did lately stands better in the next vote. */
+  leads(isMe: boolean): void {
+    if (this.isLeading && !isMe) this.ledUntilMs = this.options.clock.nowMs();
+    this.isLeading = isMe;
+  }
+
   /**
-   * A leader whose disk is full steps aside for others (0 for a minute, then the weakest there is):
-   * it has no room for what it would have to pass on. Alone it leads on and says what fails.
+   * 0 for who is never to lead. A leader whose disk is full steps aside for others (0 for a minute,
+   * then the weakest there is): it has no room for what it would have to pass on. Alone it leads on
+   * and says what fails.
    */
   priority(): bigint {
+    const { votingFactor } = this.options.config;
+    if (votingFactor === 0) return 0n;
+    const nowMs = this.options.clock.nowMs();
     const { cpuCount, cpuMhz, memoryBytes, diskFreeBytes, uptimeMs } = this.options.capacity();
     const isFull = diskFreeBytes < leastFreeBytes;
     if (!isFull) this.asideUntilMs = 0;
-    else if (this.hasOthers && this.asideUntilMs === 0) {
-      this.asideUntilMs = this.options.clock.nowMs() + asideMs;
-    }
-    if (isFull) return this.options.clock.nowMs() < this.asideUntilMs ? 0n : 1n;
+    else if (this.knownMembers > 1 && this.asideUntilMs === 0) this.asideUntilMs = nowMs + asideMs;
+    if (isFull) return nowMs < this.asideUntilMs ? 0n : 1n;
+    const ledRecently = this.isLeading || nowMs - this.ledUntilMs < recentlyMs;
     return votingPriority({
       cpuCount,
       cpuMhz,
       memoryBytes: Number(memoryBytes),
       diskFreeBytes: Number(diskFreeBytes),
       uptimeMs: Number(uptimeMs),
+      ...{ networkMbitPerS: this.options.networkMbitPerS, ledRecently },
+      knownMembers: ledRecently ? this.knownMembers : 0,
       contentShare: this.options.executor.liveVersions().length > 0 ? 1 : 0,
+      userFactor: votingFactor - 1,
     });
   }
 
@@ -103,7 +121,7 @@ export class Presence {
   ): IngressReport['report'] | undefined {
     const { config, httpUrl } = this.options;
     if (leader?.node !== config.node) return undefined;
-    this.hasOthers = members.length > 1;
+    this.knownMembers = members.length;
     const value = create(NetworkSegmentReportSchema, {
       segment: config.segment,
       leader: leader.node,

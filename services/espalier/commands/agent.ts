@@ -36,6 +36,8 @@ export function agentCommand(program: Command): void {
     .option('--leaf', 'other leaders cannot connect to this one')
     .option('--tls <on|off>', 'whether other agents connect by HTTPS (on)')
     .option('--timings <preset>', 'standard or fast (demos)')
+    .option('--timing <name=ms...>', 'one of its durations, the same at all agents of the LAN')
+    .option('--voting-factor <n>', '0: never leads; 1: as measured; 2 and more: goes before these')
     .addHelpText('after', '\nThe control plane keeps its join token in <data-dir>/keys/join-token.')
     .action(async (options) => {
       const args = passedOn.flatMap((name) => {
@@ -45,8 +47,9 @@ export function agentCommand(program: Command): void {
       const labels = (options.label ?? []).flatMap((label: string) => ['--label', label]);
       const peers = (options.peer ?? []).flatMap((peer: string) => ['--peer', peer]);
       const staging = (options.staging ?? []).flatMap((site: string) => ['--staging', site]);
+      const timing = (options.timing ?? []).flatMap((each: string) => ['--timing', each]);
       const leaf = options.leaf ? ['--leaf'] : [];
-      const more = [...labels, ...peers, ...staging, ...leaf];
+      const more = [...labels, ...peers, ...staging, ...timing, ...leaf];
       const child = spawn(process.execPath, [agentProgram, ...args, ...more], { stdio: 'inherit' });
       for (const signal of ['SIGINT', 'SIGTERM'] as const) {
         process.removeAllListeners(signal);
@@ -68,6 +71,7 @@ const passedOn = [
   'http-port',
   'control-port',
   'timings',
+  'voting-factor',
   'uplink',
   'downlink',
   'cpu-percent',
