@@ -41,6 +41,20 @@ export class LanHosts {
     return spawn('ip', args, { stdio: ['ignore', 'pipe', 'inherit'] });
   }
 
+  /** As somebody does who pulls the cable, or an administrator. */
+  setLink(host: number, state: 'up' | 'down'): void {
+    this.ip(host, `link set eth0 ${state}`);
+  }
+
+  /** Groups get through to this host no more, what is sent to itself does. */
+  blockMulticast(host: number): void {
+    const rules = [
+      'table ip blocked {',
+      'chain in { type filter hook prerouting priority 0; ip daddr 224.0.0.0/4 drop; }; }',
+    ];
+    this.in(host, ['nft', rules.join(' ')]);
+  }
+
   remove(): void {
     for (const name of this.made.splice(0)) execFileSync('ip', ['netns', 'del', name]);
   }
