@@ -14,6 +14,19 @@ export class LanHosts {
   private readonly prefix = `esp${process.pid}`;
   private readonly made: string[] = [];
 
+  /** Why this process cannot make hosts of its own; `undefined`: it can. */
+  static obstacle(): string | undefined {
+    if (process.platform !== 'linux') return 'network namespaces are made on Linux only';
+    if (process.getuid?.() !== 0) return 'network namespaces need root';
+    try {
+      for (const program of ['ip', 'tc', 'nft']) execFileSync(program, ['-V'], { stdio: 'ignore' });
+      new LanHosts(1, { lossPerMille: 0, rateMbit: 0 }).remove();
+    } catch (error) {
+      return `iproute2 and nftables have to make network namespaces: ${(error as Error).message}`;
+    }
+    return undefined;
+  }
+
   /** Host 0 is the one that sends. */
   constructor(
     readonly count: number,

@@ -75,6 +75,11 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.exit(1);
   });
 }
+const obstacle = LanHosts.obstacle();
+if (obstacle) {
+  process.stderr.write(`bench:lan is skipped: ${obstacle}\n`);
+  process.exit(0);
+}
 const lossPerMille = Math.round(Number(options.loss) * 1_000);
 const hosts = new LanHosts(receivers + 1, { lossPerMille, rateMbit });
 try {

@@ -47,8 +47,10 @@ process.once('SIGTERM', () => process.exit(0));
 for (let said = ''; ; await sleep(systemClock, 20)) {
   const line = JSON.stringify({
     leader: runtime.leader?.node ?? '',
+    term: `${runtime.leader?.term ?? 0n}`,
     members: runtime.members.map(({ register }) => register.node).sort(),
     mode: control.mode(),
+    junk: control.dropped.malformed + control.dropped.limited + control.dropped.forged,
   });
   if (line !== said) process.stdout.write(`${line}\n`);
   said = line;
