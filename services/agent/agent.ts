@@ -1,11 +1,7 @@
 import { join } from 'node:path';
 import { posixType, shellType } from '#libs/assignment/command-sets.js';
 import { systemClock, systemRandom } from '#libs/clock/adapters/system-clock.js';
-import {
-  type EnrolReply,
-  type Notification,
-  type SessionAnnouncement,
-} from '#libs/contracts/index.js';
+import type { EnrolReply, Notification, SessionAnnouncement } from '#libs/contracts/index.js';
 import type { SegmentMember } from '#libs/election/segment.js';
 import { SegmentRuntime } from '#libs/election/segment-runtime.js';
 import { readHostPolicy } from '#libs/interpreter/adapters/host-policy-file.js';
@@ -76,19 +72,22 @@ class Agent implements RunningAgent {
     private readonly access: FleetAccess,
     private readonly log: Log,
   ) {
-    const { enrolment } = access;
-    this.enrolment = enrolment;
+    this.enrolment = access.enrolment;
     this.clockOffset = new ClockOffset(systemClock, access.http, log);
     this.trust = access.trust;
     this.hostPolicy = readHostPolicy(join(config.root, 'host.json'));
     this.statistics = new SegmentStatistics(config.segment);
     this.segmentKeys = new SegmentKeys({
-      enrolment,
+      enrolment: access.enrolment,
       ask: this.askAgain,
       clock: systemClock,
       isLeader: () => this.runtime.isLeader,
       unknownEpochs: () => this.transport.control.dropped['unknown-epoch'],
-      onWatch: (nowMs) => this.runtime.isLeader && this.place.watch(nowMs),
+      onWatch: (nowMs) => {
+        if (!this.runtime.isLeader) return;
+        this.place.watch(nowMs);
+        if (this.presence.isReportDue()) this.reportSegment('timer');
+      },
       log,
     });
   }
@@ -185,11 +184,10 @@ class Agent implements RunningAgent {
   }
 
   private async openSegment(): Promise<void> {
-    const { config, enrolment } = this;
-    const { key } = this.access;
+    const { config, enrolment, access, segmentKeys } = this;
+    const { key } = access;
     const controlPort = config.controlPort ?? controlPortOf(key);
-    const segmentKey = this.segmentKeys.ring;
-    const options = { config, enrolment, key, segmentKey, controlPort };
+    const options = { config, enrolment, key, segmentKey: segmentKeys.ring, controlPort };
     this.transport = await SegmentTransport.open(options);
     const { control } = this.transport;
     // The port is taken by somebody else: peers must know the other one.
@@ -250,12 +248,15 @@ class Agent implements RunningAgent {
         if (isMe) this.desk.lead();
         else void this.desk.rest();
       },
-      onMembersChanged: (members, reason) => {
-        const report = this.presence.segmentReport(this.runtime.leader, members, reason);
-        if (report) void this.desk.publish('segment', report, '');
-      },
+      onMembersChanged: (_members, reason) => this.reportSegment(reason),
       onLateReport: (report) => this.leader.lateReport(report),
     });
+  }
+
+  /** At the leader: tells the control plane. */
+  private reportSegment(reason: string): void {
+    const report = this.presence.segmentReport(this.runtime, reason);
+    if (report) void this.desk.publish('segment', report, '');
   }
 
   private makeLeader(): Leader {

@@ -36,7 +36,10 @@ function leaderOf(
     register: create(RegisterSchema, { node: `${n}` }),
   }));
   presence.leads(true);
-  presence.segmentReport({ node: 'a', term: 1n, httpUrl: 'http://a' }, members, 'registered');
+  presence.segmentReport(
+    { leader: { node: 'a', term: 1n, httpUrl: 'http://a' }, members },
+    'joined',
+  );
   return { presence, clock };
 }
 
@@ -70,6 +73,16 @@ describe('the weight of a vote', () => {
       expect(leaderOf(3, disk, { votingFactor: 0 }).presence.priority()).toBe(0n);
     }
   });
+});
+
+test('a segment is reported again when nothing was told of it for ten minutes', () => {
+  const { presence, clock } = leaderOf(2, roomy);
+  clock.advance(599_000);
+  expect(presence.isReportDue()).toBe(false);
+  clock.advance(1_000);
+  expect(presence.isReportDue()).toBe(true);
+  presence.segmentReport({ leader: { node: 'a', term: 1n, httpUrl: '' }, members: [] }, 'timer');
+  expect(presence.isReportDue()).toBe(false);
 });
 
 describe('the leader of a segment whose disk is full', () => {

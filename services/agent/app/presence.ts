@@ -7,7 +7,7 @@ import {
   type Register,
   RegisterSchema,
 } from '#libs/contracts/index.js';
-import type { SegmentLeader, SegmentMember } from '#libs/election/segment.js';
+import type { SegmentRuntime } from '#libs/election/segment-runtime.js';
 import { votingPriority } from '#libs/election/voting-priority.js';
 import type { AgentConfig } from '../config.js';
 import type { AssignmentExecutor } from './executor.js';
@@ -34,6 +34,8 @@ const leastFreeBytes = 64n * 2n ** 20n;
 const asideMs = 60_000;
 /** A former leader knows the segment best for so long. */
 const recentlyMs = 3_600_000;
+/** A control plane that was restored knows its segments again after so long. */
+const reportEveryMs = 600_000;
 /**
  * A switch is followed by the removal of old versions: one registration tells both. Servers that
  * switch together leave the leader, and each other, time for what has to be done at that moment.
@@ -45,6 +47,7 @@ const spreadMs = 100;
 export class Presence {
   /** Servers that were registered when this one last led, itself included; 0: it never did. */
   private knownMembers = 0;
+  private reportedAtMs = Number.NEGATIVE_INFINITY;
   private isLeading = false;
   private ledUntilMs = Number.NEGATIVE_INFINITY;
   private asideUntilMs = 0;
@@ -113,15 +116,20 @@ export class Presence {
     });
   }
 
+  /** Whether the control plane has not been told of the segment for long. */
+  isReportDue(): boolean {
+    return this.options.clock.nowMs() - this.reportedAtMs >= reportEveryMs;
+  }
+
   /** The whole segment as its leader sees it; `undefined` when this node does not lead. */
   segmentReport(
-    leader: SegmentLeader | undefined,
-    members: readonly SegmentMember[],
+    { leader, members }: Pick<SegmentRuntime, 'leader' | 'members'>,
     reason: string,
   ): IngressReport['report'] | undefined {
     const { config, httpUrl } = this.options;
     if (leader?.node !== config.node) return undefined;
     this.knownMembers = members.length;
+    this.reportedAtMs = this.options.clock.nowMs();
     const value = create(NetworkSegmentReportSchema, {
       segment: config.segment,
       leader: leader.node,
