@@ -8,11 +8,15 @@ import { type GroupEndpoint, openGroupSocket, openPolledGroupSocket } from './ud
 const lingerMs = 10_000;
 /** Heaps of datagrams, after which timers and the other sockets get their turn. */
 const heapsPerTurn = 4;
-/** How long frames may wait: several at once cost far less than one by one. */
-const pollEveryMs = 5;
-/** The same where the receive buffer has filled up by more than this within that time. */
-const soonMs = 1;
-const soonShare = 0.1;
+/**
+ * How long frames may wait: several at once cost far less than one by one. The fuller the receive
+ * buffer, the shorter. Who hears of the end of a pass looks at once.
+ */
+const looks = [
+  { overShare: 0.1, everyMs: 1 },
+  { overShare: 0.01, everyMs: 5 },
+];
+const calmLookEveryMs = 15;
 
 /** A socket that is open; `native` when it is to be polled. */
 interface Opened {
@@ -102,7 +106,9 @@ export class GroupListener {
     this.polling = undefined;
     if (this.listeners.size === 0) return;
     if (this.current && !this.current.native) return;
-    const waitMs = this.backlogShare() > soonShare ? soonMs : pollEveryMs;
+    const share = this.backlogShare();
+    const look = looks.find(({ overShare }) => share > overShare);
+    const waitMs = look?.everyMs ?? calmLookEveryMs;
     const isBusy = this.drain();
     this.polling = isBusy ? setImmediate(this.poll) : setTimeout(this.poll, waitMs);
   };
