@@ -1,11 +1,11 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { emptyManifest, type Manifest, treeDigest } from '#libs/content-store/manifest.js';
 import { PatchEncoding } from '#libs/contracts/index.js';
 import { removeTree } from './adapters/removal.js';
 import { readSiteState } from './recover.js';
-import { directory, file, symlink, TestAssignment } from './test-commands.js';
+import { directory, file, symlink, TestAssignment, testTimeMs } from './test-commands.js';
 import { first, rejection, TestSite } from './test-site.js';
 import { digestOfTree, manifestOfTree } from './verify.js';
 
@@ -55,6 +55,16 @@ describe('preparing a version', () => {
     expect(counts).toMatchObject({ filesWritten: 2, filesShared: 1, bytesWritten: 18 });
     expect(await manifestOfTree(disk.version(2))).toEqual(second);
     expect(await manifestOfTree(disk.version(1))).toEqual(first);
+  });
+
+  it('shares files whose times have fractions of a millisecond, which manifests do not', async () => {
+    await disk.prepareFirst();
+    const time = (testTimeMs + 0.9) / 1000;
+    utimesSync(join(disk.version(1), 'index.html'), time, time);
+    const second = [file('copy.html', 'hello'), ...first];
+    const assignment = new TestAssignment().copy('copy.html', 'index.html');
+    const counts = await disk.run(assignment, [first, second], { sequence: 2n });
+    expect(counts).toMatchObject({ filesWritten: 0 });
   });
 
   it('patches from ranges of the base and literals, and through the decoder', async () => {
