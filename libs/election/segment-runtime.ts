@@ -70,11 +70,8 @@ export class SegmentRuntime {
   /** Joins the segment. A runtime starts once. */
   start(): void {
     const nowMs = this.alarm.nowMs();
-    const [election, effects] = startElection(
-      this.election.settings,
-      this.election.priority,
-      nowMs,
-    );
+    const { settings, priority } = this.election;
+    const [election, effects] = startElection(settings, priority, nowMs);
     this.election = election;
     const { port } = this.options;
     const stopListening = port.onMessage((received) => {
@@ -99,6 +96,11 @@ export class SegmentRuntime {
     this.reports.endAll(this.alarm.nowMs());
     this.alarm.stop();
     [this.election] = startElection(this.election.settings, 0n, this.alarm.nowMs());
+  }
+
+  /** From `start` to `close`: there is no segment otherwise. */
+  get isRunning(): boolean {
+    return this.unsubscribe !== undefined;
   }
 
   get isLeader(): boolean {

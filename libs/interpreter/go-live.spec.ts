@@ -76,6 +76,21 @@ describe('going live', () => {
     expect(said).toEqual(ran);
   });
 
+  it.each([
+    ['hangs', 'sleep 1000', 'not done after 300 ms'],
+    ['floods', 'yes', 'said more than 1048576 bytes'],
+    ['leaves others running and fails', 'sleep 1000 & exit 3', 'exit status 3'],
+    ['says that all is well when nothing is', 'exit 0', 'not healthy: exit status 1'],
+  ])('is taken back where a real hook %s', async (_, script, why) => {
+    const hook = { command: ['/bin/sh', '-c', script], timeoutMs: 300 };
+    const policy = { hooks: { hook }, afterSwitch: ['hook'] };
+    const broken = { command: ['/bin/false'], timeoutMs: 50 };
+    const error = await go(2, { ...policy, probe: broken }, hostPrograms).catch((e) => e);
+    expect(error).toMatchObject({ name: 'SwitchedBack', sequence: 2, live: 1 });
+    expect(error.message).toContain(why);
+    expect(live()).toBe('versions/1');
+  });
+
   it('leaves the first version where it is: there is nothing to go back to', async () => {
     await removeTree(root);
     await prepareNumber(1);

@@ -17,6 +17,7 @@ function segment(reportsAtMs: Record<string, number>, registered: () => readonly
   const asked: string[][] = [];
   const runtime = {
     isLeader: true,
+    isRunning: true,
     leader: { node: 'a', term: 1n, httpUrl: '' },
     get members() {
       return registered().map((node) => ({ register: create(RegisterSchema, { node }) }));
@@ -70,6 +71,22 @@ describe('the collection of reports', () => {
       message: 'b leads the segment now',
     });
     expect(clock.nowMs()).toBe(roundMs);
+  });
+
+  it('ends at once at an agent that stops, whose segment answers nothing any more', async () => {
+    const { collect, runtime } = segment({}, () => []);
+    Object.assign(runtime, { isRunning: false, isLeader: false, leader: undefined });
+    let rounds = 0;
+    runtime.collectReports = async (assignmentId, nodes) => {
+      rounds += 1;
+      if (rounds > 100) throw new Error('it asks again and again');
+      const status = NodeStatus.MISSING;
+      return nodes.map((node) => create(AssignmentReportSchema, { node, assignmentId, status }));
+    };
+    await expect(collect(['a', 'b'])).rejects.toMatchObject({
+      name: 'LeadershipLost',
+      message: 'this agent stops',
+    });
   });
 
   it('does not wait for ever for a member that never comes to an end', async () => {

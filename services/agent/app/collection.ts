@@ -5,11 +5,14 @@ import type { SegmentRuntime } from '#libs/election/segment-runtime.js';
 /** What the collection of reports depends on. */
 export interface CollectionHost {
   readonly clock: Clock;
-  readonly runtime: Pick<SegmentRuntime, 'collectReports' | 'members' | 'leader' | 'isLeader'>;
+  readonly runtime: Pick<
+    SegmentRuntime,
+    'collectReports' | 'members' | 'leader' | 'isLeader' | 'isRunning'
+  >;
   readonly memberGraceMs: number;
 }
 
-/** Thrown at a leader that was deposed: whoever leads now collects. */
+/** Thrown at a leader that was deposed, or stops: whoever leads next collects. */
 export class LeadershipLost extends Error {
   override readonly name = 'LeadershipLost';
 }
@@ -36,8 +39,10 @@ export async function collectUntilSettled(
       settled.set(report.node, report);
     }
     const { leader } = runtime;
-    if (leader && !runtime.isLeader)
+    if (!runtime.isRunning) throw new LeadershipLost('this agent stops');
+    if (leader && !runtime.isLeader) {
       throw new LeadershipLost(`${leader.node} leads the segment now`);
+    }
     const waitedMs = clock.nowMs() - startedMs;
     const registered = new Set(runtime.members.map(({ register }) => register.node));
     pending = participants.filter((node) => {

@@ -41,6 +41,7 @@ function leader(pull: () => Promise<void> = async () => undefined) {
     members: [],
     leader: undefined,
     isLeader: true,
+    isRunning: true,
     collectReports: async () => [prepared('a'), prepared('b')],
   };
   let resolve: () => void = () => undefined;

@@ -13,14 +13,13 @@ import {
   type SessionAnnouncement,
 } from '#libs/contracts/index.js';
 import type { SegmentMember } from '#libs/election/segment.js';
-import type { SegmentRuntime } from '#libs/election/segment-runtime.js';
 import type { SessionOutcome } from '#libs/multicast/session.js';
 import { count } from '#libs/telemetry/metrics.js';
 import { inSpanOf } from '#libs/telemetry/trace-context.js';
 import type { ContainerPuller, Pulled } from '../adapters/container-puller.js';
 import { SpoolFailed } from '../adapters/pull-request.js';
 import { digestOf, lateAnnouncement, unicastAnnouncement } from './announcements.js';
-import { collectUntilSettled } from './collection.js';
+import { type CollectionHost, collectUntilSettled } from './collection.js';
 import type { ControlLink } from './control-link.js';
 import { doubted } from './doubted-reports.js';
 import { failedReport } from './executor.js';
@@ -31,7 +30,7 @@ export interface LeaderOptions {
   readonly segment: string;
   readonly clock: Clock;
   readonly httpUrl: string;
-  readonly runtime: Pick<SegmentRuntime, 'collectReports' | 'members' | 'leader' | 'isLeader'>;
+  readonly runtime: CollectionHost['runtime'];
   readonly link: Pick<ControlLink, 'nextLeader'>;
   readonly puller: Pick<ContainerPuller, 'pull'>;
   /** How long a member may be gone before its report is given up. */
