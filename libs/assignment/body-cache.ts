@@ -7,6 +7,8 @@ export interface BodyRequest {
   readonly baseManifest: string;
   readonly resultManifest: string;
   readonly policy: EncodingPolicy;
+  /** Names of hooks that come after all else; none unless told. */
+  readonly hooks?: readonly string[];
 }
 
 export interface BodyCache {

@@ -78,6 +78,8 @@ export const setMode = ({ path, mode }: FileEntry | DirectoryEntry): Command =>
 export const setTimes = ({ path, mtimeMs }: FileEntry): Command =>
   command({ case: 'setTimes', value: { path, mtimeMs: BigInt(mtimeMs) } });
 
+export const runHook = (name: string): Command => command({ case: 'runHook', value: { name } });
+
 function fileFields({ path, mode, mtimeMs, sizeBytes, digest }: FileEntry) {
   return {
     path,

@@ -67,7 +67,7 @@ async function confirm(
 ): Promise<void> {
   const { sequence, policy } = order;
   const { hooks, prepared, backup } = readSite(layout);
-  const names = [...policy.afterSwitch, ...(hooks.get(sequence) ?? [])];
+  const names = [...new Set([...policy.afterSwitch, ...(hooks.get(sequence) ?? [])])];
   if (names.length === 0 && !policy.probe) return;
   const problem = await checks.after(names);
   const record = {

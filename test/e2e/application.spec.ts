@@ -1,4 +1,12 @@
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -27,6 +35,8 @@ beforeAll(async () => {
   writeFileSync(restart, restartScript(pidFile), { mode: 0o755 });
   const policy = JSON.parse(readFileSync(join(example, 'host.json'), 'utf8'));
   policy.hooks.restart.command = [restart];
+  const note = ['/bin/sh', '-c', `echo "$ESPALIER_SITE" >> ${join(scratch, 'notes')}`];
+  policy.hooks.note = { command: note };
   policy.sites.orders.probe = { url: `http://127.0.0.1:${port}/health`, timeoutMs: 3_000 };
   writeFileSync(join(plane.root(node), 'host.json'), JSON.stringify(policy));
   staging = await plane.createSite('orders');
@@ -86,6 +96,32 @@ test(
     configure('better');
     expect(await plane.publish('orders')).toMatchObject({ status: 'completed', reason: '' });
     expect(await answer()).toBe('better');
+  },
+  timeoutMs,
+);
+
+test(
+  'a site names the hooks of its servers; one that a server has not is refused as a whole',
+  async () => {
+    const sites = [
+      ['noted', 'note'],
+      ['strange', 'absent'],
+    ] as const;
+    for (const [site, hook] of sites) {
+      const path = join(plane.directory, 'staging', site);
+      mkdirSync(path, { recursive: true });
+      writeFileSync(join(path, 'a'), 'one');
+      await plane.json('site', 'create', site, '--staging', path, '--hook', hook);
+      await plane.json('group', 'create', site, '--site', site, '--all');
+    }
+    expect(await plane.publish('noted')).toMatchObject({ status: 'completed', reason: '' });
+    expect(readFileSync(join(scratch, 'notes'), 'utf8')).toBe('noted\n');
+    const { runId, status } = await plane.publish('strange');
+    expect(status).toBe('failed');
+    const { nodes } = await plane.json<Detail>('describe', 'run', runId);
+    expect(nodes[0]?.error).toContain('("absent") is illegal: unknown-hook');
+    const [node = ''] = plane.nodes;
+    expect(existsSync(plane.live(node, 'strange'))).toBe(false);
   },
   timeoutMs,
 );

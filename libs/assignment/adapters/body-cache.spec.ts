@@ -73,6 +73,19 @@ test('another level is another body', async () => {
   expect((await readdir(bodies)).length).toBe(2);
 });
 
+test('a body with hooks is another body, and has them as its last commands', async () => {
+  const bodies = join(directory, 'bodies');
+  const cache = bodyCacheIn(bodies, store, 4);
+  const request = { baseManifest: '', resultManifest: await manifestOf('content'), policy };
+  const without = await cache.body(request, await newTarget());
+  const hooks = ['drain', 'reload'];
+  const body = await cache.body({ ...request, hooks }, await newTarget());
+  expect(body.commandCount).toBe(without.commandCount + 2);
+  const again = await cache.body({ ...request, hooks }, await newTarget());
+  expect(Buffer.concat(again.commands)).toEqual(Buffer.concat(body.commands));
+  expect((await readdir(bodies)).length).toBe(2);
+});
+
 test('bodies that were not used for long are forgotten, not the data of their users', async () => {
   const bodies = join(directory, 'bodies');
   const cache = bodyCacheIn(bodies, store, 2);

@@ -17,6 +17,7 @@ import type { Compression } from '#libs/contracts/index.js';
 import { diffManifests } from '#libs/delta/diff.js';
 import { type Body, measureBody, restoredBody } from '../body.js';
 import type { BodyCache, BodyRequest } from '../body-cache.js';
+import { runHook } from '../commands.js';
 import { compileAssignment } from '../compile.js';
 
 /** Changes when other bytes are made of the same trees. */
@@ -48,7 +49,7 @@ export function bodyCacheIn(directory: string, store: ContentStore, keep: number
 }
 
 async function compileBody(
-  { baseManifest, resultManifest, policy }: BodyRequest,
+  { baseManifest, resultManifest, policy, hooks = [] }: BodyRequest,
   store: ContentStore,
   dataPath: string,
 ): Promise<Body> {
@@ -58,10 +59,13 @@ async function compileBody(
   const { commands } = await compileAssignment(difference, store, policy, dataPath);
   // Whole, whatever its size: it is shared out, or sealed, for each job.
   const { level } = policy;
-  return measureBody(commands, dataPath, { maxBodyBytes: Number.MAX_SAFE_INTEGER, level });
+  return measureBody([...commands, ...hooks.map(runHook)], dataPath, {
+    maxBodyBytes: Number.MAX_SAFE_INTEGER,
+    level,
+  });
 }
 
-function keyOf({ baseManifest, resultManifest, policy }: BodyRequest): string {
+function keyOf({ baseManifest, resultManifest, policy, hooks = [] }: BodyRequest): string {
   const {
     neverCompress,
     capabilities,
@@ -72,7 +76,9 @@ function keyOf({ baseManifest, resultManifest, policy }: BodyRequest): string {
   const { zstd, zstdPrefix } = capabilities;
   const settings = [neverCompress, zstd, zstdPrefix, largestInMemoryBytes, level];
   const whole = patchesFiles === false ? ['whole files'] : [];
-  const parts = JSON.stringify([format, baseManifest, resultManifest, ...settings, ...whole]);
+  const last = hooks.length > 0 ? [{ hooks }] : [];
+  const trees = [baseManifest, resultManifest];
+  const parts = JSON.stringify([format, ...trees, ...settings, ...whole, ...last]);
   return createHash('sha256').update(parts).digest('hex');
 }
 

@@ -126,6 +126,8 @@ export class AssignmentBuilder {
       baseManifest: group.manifestDigest,
       resultManifest: hex(resultManifestDigest),
       policy: { ...this.policyOf(run), ...commandSetOf(group.agentType) },
+      // A tree that is on disk has the hooks of the assignment that brought it.
+      hooks: group.treeDigest === hex(resultTreeDigest) ? [] : hooksOf(run),
     };
     const body = await this.ports.bodies.body(request, directory);
     const wrapped = await this.dataKeyOf(run);
@@ -253,6 +255,10 @@ function contextFor(event: ChangeSet | Commit, base: Base | undefined): EventCon
   if (!base) return context;
   const type = base.agentType === posixType ? '' : `/${base.agentType}`;
   return { ...context, causationId: `${context.causationId}/${base.treeDigest}${type}` };
+}
+
+function hooksOf({ policy }: RunStarted): readonly string[] {
+  return [...new Set(policy?.hooks ?? [])];
 }
 
 function bytes(digest: string): Uint8Array {

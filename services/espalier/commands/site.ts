@@ -33,6 +33,7 @@ function withContentOptions(command: Command): Command {
         .choices(nameClashPolicies)
         .default('allow'),
     )
+    .option('--hook <name...>', "run these of each server's own list once a version is live")
     .option('--never-compress <ext...>', 'file types that are compressed already (.zip)');
 }
 
@@ -100,10 +101,10 @@ export function siteCommand(program: Command): void {
     });
     const commit = commitPolicyOf(options);
     const keptCheckpoints = options.checkpoints;
-    const { deltaLevel, nameClashes, neverCompress = [] } = options;
+    const { deltaLevel, nameClashes, neverCompress = [], hook: hooks = [] } = options;
     const encryption = options.encrypt ? 'aes-256-gcm' : '';
     const policy = {
-      ...{ deltaLevel, encryption, keptCheckpoints, nameClashes },
+      ...{ deltaLevel, encryption, keptCheckpoints, nameClashes, hooks },
       neverCompress: neverCompress.map((type: string) => type.toLowerCase()),
       ...(commit && { commit }),
       hot: hotPolicyOf(options),
