@@ -102,7 +102,10 @@ describe('commands beyond files', () => {
     expect(refused).toMatchObject({ reason: 'duplicate', index: 1 });
   });
 
-  it('run hooks that the host allows, by name, once the version is live', async () => {
+  it.each([
+    ['by name, once the version is live', []],
+    ['only once where its own policy names them too', ['restart']],
+  ])('run hooks that the host allows, %s', async (_, afterSwitch) => {
     const ran: string[] = [];
     const hook = { command: ['/restart'], timeoutMs: 1 };
     const programs = {
@@ -113,7 +116,7 @@ describe('commands beyond files', () => {
     const assignment = new TestAssignment()
       .put('app.json', config)
       .init({ case: 'runHook', value: { name: 'restart' } });
-    const sitePolicy = { hooks: { restart: hook } };
+    const sitePolicy = { hooks: { restart: hook }, afterSwitch };
     const refused = await rejection(disk.run(assignment, [[], base], {}));
     expect(refused).toMatchObject({ reason: 'unknown-hook' });
     await disk.run(assignment, [[], base], {}, { sitePolicy });
