@@ -28,7 +28,7 @@ import {
 } from '../domain/assignment-ledger.js';
 import { type BaseGroup, baseGroups, treesInLedger } from '../domain/bases.js';
 import { prepareHeader, switchHeader } from '../domain/headers.js';
-import { nodesOf, type RunStarted, runSituation } from '../domain/run.js';
+import { hooksFor, nodesOf, type RunStarted, runSituation } from '../domain/run.js';
 import { recordBuilt } from './record-built.js';
 
 export interface BuilderPorts {
@@ -126,8 +126,7 @@ export class AssignmentBuilder {
       baseManifest: group.manifestDigest,
       resultManifest: hex(resultManifestDigest),
       policy: { ...this.policyOf(run), ...commandSetOf(group.agentType) },
-      // A tree that is on disk has the hooks of the assignment that brought it.
-      hooks: group.treeDigest === hex(resultTreeDigest) ? [] : hooksOf(run),
+      hooks: hooksFor(run, group.treeDigest, hex(resultTreeDigest)),
     };
     const body = await this.ports.bodies.body(request, directory);
     const wrapped = await this.dataKeyOf(run);
@@ -255,10 +254,6 @@ function contextFor(event: ChangeSet | Commit, base: Base | undefined): EventCon
   if (!base) return context;
   const type = base.agentType === posixType ? '' : `/${base.agentType}`;
   return { ...context, causationId: `${context.causationId}/${base.treeDigest}${type}` };
-}
-
-function hooksOf({ policy }: RunStarted): readonly string[] {
-  return [...new Set(policy?.hooks ?? [])];
 }
 
 function bytes(digest: string): Uint8Array {

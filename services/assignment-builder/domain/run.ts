@@ -27,3 +27,15 @@ export function runSituation(events: readonly RecordedEvent[]): RunSituation {
 export function nodesOf(targets: readonly RunTarget[]): string[] {
   return [...new Set(targets.flatMap((target) => target.nodes))].sort();
 }
+
+/**
+ * The hooks of the run's site, each once. Servers that have the tree on disk get none: it has those
+ * of the assignment that brought it, and an assignment without commands has nothing built anew.
+ */
+export function hooksFor(
+  { policy }: Pick<RunStarted, 'policy'>,
+  baseTree: string,
+  resultTree: string,
+): readonly string[] {
+  return baseTree === resultTree ? [] : [...new Set(policy?.hooks ?? [])];
+}
