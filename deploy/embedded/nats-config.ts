@@ -5,13 +5,13 @@ export interface NatsSettings {
   readonly websocketPort: number;
   readonly storeDirectory: string;
   readonly password: string;
-  readonly agentPassword: string;
+  /** Who says which agent a connection is of, and what it may do: the key of a NATS account. */
+  readonly issuer: string;
 }
 
 export const controlUser = 'control';
-export const agentUser = 'agent';
 
-/** The configuration of a nats-server for the loopback; agents can only do what agents do. */
+/** The configuration of a nats-server for the loopback; agents are let in by the gateway. */
 export function natsConfig(settings: NatsSettings): string {
   const quoted = (text: string) => JSON.stringify(text);
   return `listen: "127.0.0.1:${settings.port}"
@@ -28,16 +28,8 @@ jetstream {
 authorization {
   users: [
     { user: ${controlUser}, password: ${quoted(settings.password)} }
-    {
-      user: ${agentUser}
-      password: ${quoted(settings.agentPassword)}
-      permissions {
-        publish: [ "ingress.>", "presence.>", "progress.>", "agentreq.>" ]
-        subscribe: [ "agent.>", "_INBOX.>" ]
-        allow_responses: true
-      }
-    }
   ]
+  auth_callout { issuer: ${settings.issuer}, auth_users: [ ${controlUser} ] }
 }
 `;
 }

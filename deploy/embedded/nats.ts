@@ -1,11 +1,13 @@
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { controlKeysIn } from '#libs/keys/adapters/file-keys.js';
+import { accountNkey } from '#libs/keys/nats-jwt.js';
 import { keptPassword, lockDirectory } from './data-directory.js';
 import { ServerDidNotStart } from './errors.js';
 import { findFreePort } from './free-port.js';
 import { cacheDirectory } from './locations.js';
 import { findNatsServer } from './nats-binary.js';
-import { agentUser, controlUser, natsConfig } from './nats-config.js';
+import { controlUser, natsConfig } from './nats-config.js';
 import { type Supervised, supervise } from './supervise.js';
 
 export interface EmbeddedNats {
@@ -16,6 +18,7 @@ export interface EmbeddedNats {
   readonly websocketUrl?: string;
   readonly user?: string;
   readonly password?: string;
+  /** A user that all agents share; undefined: the gateway lets each in by its own key. */
   readonly agentUser?: string;
   readonly agentPassword?: string;
   /** The child; undefined for an external server. */
@@ -74,8 +77,8 @@ function externalNats(url: string, env: NodeJS.ProcessEnv): EmbeddedNats {
     user: env.NATS_USER,
     password: env.NATS_PASSWORD,
     ...(env.ESPALIER_NATS_MONITOR_URL ? { monitorUrl: env.ESPALIER_NATS_MONITOR_URL } : {}),
-    agentUser: env.NATS_AGENT_USER ?? env.NATS_USER,
-    agentPassword: env.NATS_AGENT_PASSWORD ?? env.NATS_PASSWORD,
+    agentUser: env.NATS_AGENT_USER,
+    agentPassword: env.NATS_AGENT_PASSWORD,
     close: async () => undefined,
   };
 }
@@ -92,11 +95,12 @@ async function startOwn(
   const websocketFile = join(directory, 'websocket-port');
   const websocketPort = await findFreePort(await keptPort(websocketFile));
   const password = await keptPassword(dataDir, 'nats-control-password');
-  const agentPassword = await keptPassword(dataDir, 'nats-agent-password');
+  const { publicKey } = await controlKeysIn(join(dataDir, 'keys')).natsIssuerKey();
+  const issuer = accountNkey(publicKey);
   const configFile = join(directory, 'nats-server.conf');
   const storeDirectory = join(directory, 'jetstream');
   const settings = {
-    ...{ port, monitorPort, websocketPort, storeDirectory, password, agentPassword },
+    ...{ port, monitorPort, websocketPort, storeDirectory, password, issuer },
   };
   await writeFile(configFile, natsConfig(settings), { mode: 0o600 });
   await chmod(configFile, 0o600);
@@ -121,8 +125,6 @@ async function startOwn(
     websocketUrl,
     user: controlUser,
     password,
-    agentUser,
-    agentPassword,
     server,
   };
 }

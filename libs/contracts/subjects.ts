@@ -22,8 +22,11 @@ export const subjects = {
   triggers: 'trigger.>',
   /** A command or query to a service: NATS request, one replica answers. */
   command: (service: string, name: string) => `cmd.${service}.${name}`,
-  /** Requests of agents to a service. */
-  agentRequest: (service: string, name: string) => `agentreq.${service}.${name}`,
+  /** Requests of one agent to a service; `*`: of any agent. */
+  agentRequest: (service: string, name: string, node: string) =>
+    `agentreq.${service}.${name}.${node === '*' ? node : subjectToken(node)}`,
+  /** Where an agent hears answers: only it may. */
+  agentInbox: (node: string) => `_INBOX_agent.${subjectToken(node)}`,
   /** Notifications to one agent. */
   agentNotification: (node: string) => `agent.${subjectToken(node)}.notification`,
   /** Asks a leader how its segment is. */
@@ -35,6 +38,20 @@ export const subjects = {
   /** Live progress of a run; never in the log. */
   progress: (runId: string) => `progress.${subjectToken(runId)}`,
 } as const;
+
+/** What an agent may publish on and subscribe to: its own subjects only. */
+export function subjectsOfAgent(node: string) {
+  return {
+    publish: [`ingress.${subjectToken(node)}.>`, subjects.agentRequest('*', '*', node)],
+    subscribe: [`agent.${subjectToken(node)}.>`, `${subjects.agentInbox(node)}.>`],
+  };
+}
+
+/** The agent whose request came on a subject; `undefined`: it is not one of an agent's. */
+export function agentAsking(subject: string): string | undefined {
+  const [root, , , token] = subject.split('.');
+  return root === 'agentreq' && token ? fromSubjectToken(token) : undefined;
+}
 
 /** Encodes a name as one subject token: letters, digits, `-` and `_` stay, others become `=XX`. */
 export function subjectToken(name: string): string {

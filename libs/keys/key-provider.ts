@@ -57,6 +57,8 @@ export interface ControlKeys {
   rotateSegmentKey(segment: string, nowMs: number, useFromMs: number): Promise<ScheduledKey>;
   /** The key that signs heads of the log's hash chain. */
   auditKey(): Promise<SigningKey>;
+  /** The key that tells nats-server which agent a connection is of. */
+  natsIssuerKey(): Promise<SigningKey>;
   /** What a new agent must show to be enrolled. */
   joinToken(): Promise<string>;
   /** What a staging server must show to bring content. */

@@ -48,7 +48,7 @@ export class RequestServer {
   }
 
   private async answer(binding: RequestBinding, invoke: Invoke, message: Msg): Promise<void> {
-    const caller = callerOf(message.headers);
+    const caller = callerOf(message.headers, message.subject);
     const startedMs = performance.now();
     const observe = (outcome: string) => {
       const seconds = (performance.now() - startedMs) / 1_000;

@@ -75,10 +75,10 @@ class Probe {
     return { id: caller.actor, sequence: recorded?.sequence ?? 0 };
   }
 
-  @OnRequest(subjects.agentRequest('probe', 'next'), ListQuerySchema, RunQuerySchema)
-  async next(query: ListQuery) {
+  @OnRequest(subjects.agentRequest('probe', 'next', '*'), ListQuerySchema, RunQuerySchema)
+  async next(query: ListQuery, { actor }: Caller) {
     if (query.kind === 'unknown') throw new UnknownSite('no such kind', 'ask for another');
-    return { runId: query.kind, atSequence: query.atSequence };
+    return { runId: `${actor} ${query.kind}`, atSequence: query.atSequence };
   }
 }
 
@@ -181,12 +181,12 @@ describe('a service on JetStream', () => {
     await expect(other).rejects.toThrow(ServiceUnavailable);
   });
 
-  it('answers requests of agents', async () => {
+  it('answers requests of agents, and knows by the subject whose they are', async () => {
     const client = new ServiceClient(nats);
-    const subject = subjects.agentRequest('probe', 'next');
+    const subject = subjects.agentRequest('probe', 'next', 'paris 1');
     const ask = (kind: string) =>
       client.request(subject, ListQuerySchema, RunQuerySchema, { kind, atSequence: 7n }, 2000);
-    expect(await ask('runs')).toMatchObject({ runId: 'runs', atSequence: 7n });
+    expect(await ask('runs')).toMatchObject({ runId: 'agent:paris 1 runs', atSequence: 7n });
     await expect(ask('unknown')).rejects.toMatchObject({ code: 'UnknownSite' });
   });
 

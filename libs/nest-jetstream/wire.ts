@@ -1,4 +1,5 @@
 import { headers, type MsgHdrs, nuid } from '@nats-io/nats-core';
+import { agentAsking } from '#libs/contracts/index.js';
 import { newTraceparent } from '#libs/telemetry/trace-context.js';
 import type { Caller } from './context.js';
 
@@ -27,11 +28,12 @@ export function callerHeaders(caller: Caller): MsgHdrs {
   return made;
 }
 
-/** Who sent a request; an agent's has no headers and gets an id of its own. */
-export function callerOf(received: MsgHdrs | undefined): Caller {
+/** Who sent a request: of agents the subject tells it, which nobody else may publish on. */
+export function callerOf(received: MsgHdrs | undefined, subject: string): Caller {
+  const agent = agentAsking(subject);
   const reason = decodeURIComponent(received?.get(reasonHeader) ?? '');
   return {
-    actor: decodeURIComponent(received?.get(actorHeader) || 'unknown'),
+    actor: agent ? `agent:${agent}` : decodeURIComponent(received?.get(actorHeader) || 'unknown'),
     commandId: decodeURIComponent(received?.get(commandIdHeader) || nuid.next()),
     traceparent: received?.get(traceHeader) || newTraceparent(),
     ...(reason ? { reason } : {}),

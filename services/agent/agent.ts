@@ -74,6 +74,7 @@ class Agent implements RunningAgent {
   ) {
     this.enrolment = access.enrolment;
     this.clockOffset = new ClockOffset(systemClock, access.http, log);
+    access.signBy(() => this.clockOffset.now().nowMs);
     this.trust = access.trust;
     this.hostPolicy = readHostPolicy(join(config.root, 'host.json'));
     this.statistics = new SegmentStatistics(config.segment);

@@ -3,8 +3,9 @@ import { type LinkLimits, linkLimitsIn } from '#libs/tree/link-limits.js';
 import type { AgentNatsAccess } from './app/enrolment.js';
 
 /**
- * What enrolled agents are given: `ESPALIER_AGENT_NATS_URL`, `ESPALIER_AGENT_NATS_USER` and
- * `ESPALIER_AGENT_NATS_PASSWORD`; the URL defaults to the services' own. For networks that let
+ * What enrolled agents are given: `ESPALIER_AGENT_NATS_URL`; it defaults to the services' own. They
+ * sign in by their keys, unless `ESPALIER_AGENT_NATS_USER` and `ESPALIER_AGENT_NATS_PASSWORD` name
+ * a user that all share. For networks that let
  * nothing else through `ESPALIER_AGENT_NATS_WEBSOCKET_URL`; and `ESPALIER_AGENT_URL`, where they
  * reach the gateway's HTTPS.
  */
@@ -16,6 +17,11 @@ export function agentNatsAccess(config: ServiceConfig, env: NodeJS.ProcessEnv): 
     websocketUrl: env.ESPALIER_AGENT_NATS_WEBSOCKET_URL ?? '',
     agentUrl: (env.ESPALIER_AGENT_URL ?? '').replace(/\/+$/, ''),
   };
+}
+
+/** The services' NATS account, in which agents are let in too. */
+export function natsAccount(env: NodeJS.ProcessEnv): string {
+  return env.ESPALIER_NATS_ACCOUNT || '$G';
 }
 
 /** The port of the HTTPS listener for agents, `ESPALIER_AGENT_HTTPS_PORT`; undefined: none. */

@@ -12,6 +12,7 @@ import { ArchiveFiles } from '#libs/event-log/adapters/archive-files.js';
 import { withArchive } from '#libs/event-log/archived-log.js';
 import type { EventLog } from '#libs/event-log/event-log.js';
 import { controlKeysIn } from '#libs/keys/adapters/file-keys.js';
+import type { ControlKeys } from '#libs/keys/key-provider.js';
 import type { ServiceConfig } from '#libs/nest-jetstream/service.js';
 import { ServiceClient } from '#libs/nest-jetstream/service-client.js';
 import { CLOCK, EVENT_LOG, NATS, SERVICE_CONFIG } from '#libs/nest-jetstream/tokens.js';
@@ -39,11 +40,13 @@ import { TreeController } from './adapters/http/tree.controller.js';
 import { VersionsController } from './adapters/http/versions.controller.js';
 import { WebhooksController } from './adapters/http/webhooks.controller.js';
 import { natsListen } from './adapters/nats-listen.js';
+import { NatsSignIns } from './adapters/nats-sign-ins.js';
 import { AgentRequests } from './app/agent-requests.js';
+import { AgentSignIn } from './app/agent-sign-in.js';
 import { Mailboxes, stagingSubjects } from './app/mailboxes.js';
 import { PushedTrees } from './app/pushed-trees.js';
 import { Roster } from './app/roster.js';
-import { agentNatsAccess, inboundSecrets, uplinkLimits } from './config.js';
+import { agentNatsAccess, inboundSecrets, natsAccount, uplinkLimits } from './config.js';
 import {
   AGENT_NATS_ACCESS,
   CONTENT_STORE,
@@ -106,6 +109,18 @@ import {
       useFactory: (roster: Roster, clock: Clock) =>
         new AgentRequests((node) => roster.keyOf(node), clock),
     },
+    {
+      provide: AgentSignIn,
+      inject: [AgentRequests, CONTROL_KEYS, CLOCK],
+      useFactory: async (agents: AgentRequests, keys: ControlKeys, clock: Clock) =>
+        new AgentSignIn({
+          agents,
+          issuer: await keys.natsIssuerKey(),
+          account: natsAccount(process.env),
+          nowMs: () => clock.nowMs(),
+        }),
+    },
+    NatsSignIns,
     {
       provide: HOST_CONTENT_STORE,
       inject: [SERVICE_CONFIG],

@@ -102,7 +102,7 @@ export function controlChannelSuite(
     });
 
     test('carries a question to the planner and its answer back', async () => {
-      const subject = subjects.agentRequest('tree-planner', 'next');
+      const subject = subjects.agentRequest('tree-planner', 'next', node);
       const asked: Uint8Array[] = [];
       const subscription = side().nats.subscribe(subject, {
         callback: (_error, message) => {

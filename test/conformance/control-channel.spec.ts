@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { create, toBinary } from '@bufbuild/protobuf';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -20,7 +19,7 @@ import { natsChannel, webSocketChannel } from '#services/agent/adapters/nats-cha
 import { definition as gateway } from '#services/gateway/service.js';
 import { type CuttableProxy, cuttableProxy } from '../support/cuttable-proxy.js';
 import { hostCertificate } from '../support/host-certificate.js';
-import { scratchDirectory, type TestNats, withNats } from '../support/servers.js';
+import { type TestNats, withNats } from '../support/servers.js';
 import { type ControlSide, controlChannelSuite } from './control-channel-suite.js';
 
 let nats: TestNats;
@@ -32,22 +31,21 @@ let host: { key: string; cert: string };
 let side: ControlSide;
 const http = new PeerConnections();
 const key = signingKeyFromPem(generatePrivateKeyPem());
+const romesKey = signingKeyFromPem(generatePrivateKeyPem());
 
 beforeAll(async () => {
   nats = await withNats();
-  dataDir = await scratchDirectory();
+  dataDir = nats.dataDir;
   control = await connect({ servers: nats.url, user: nats.user, pass: nats.password });
   const logger = jsonLogger(() => undefined, systemClock, 'error', {});
   const options = { allowLazySync: false, monitorUrl: nats.monitorUrl, logger };
   const log = await openJetStreamLog(control, options);
-  const enrolled = event('NodeEnrolled', {
-    node: 'paris-1',
-    segment: 'paris',
-    publicKey: key.publicKey,
-  });
-  const aggregate = { type: 'node', id: 'paris-1' } as const;
-  const context = { actor: 'test', correlationId: 'test', causationId: 'enrolled' };
-  await log.append(aggregate, noEvents, [enrolled], context, systemClock.nowMs());
+  for (const [node, { publicKey }] of [['paris-1', key] as const, ['rome-1', romesKey] as const]) {
+    const enrolled = event('NodeEnrolled', { node, segment: 'paris', publicKey });
+    const aggregate = { type: 'node', id: node } as const;
+    const context = { actor: 'test', correlationId: 'test', causationId: `${node} enrolled` };
+    await log.append(aggregate, noEvents, [enrolled], context, systemClock.nowMs());
+  }
   const agentPort = await findFreePort();
   process.env.ESPALIER_AGENT_HTTPS_PORT = String(agentPort);
   const { url: natsUrl, user: natsUser, password: natsPassword, monitorUrl } = nats;
@@ -88,7 +86,6 @@ afterAll(async () => {
   await service?.close();
   await control?.close();
   await nats?.stop();
-  await rm(dataDir, { recursive: true, force: true });
 });
 
 function portOf(url: string): number {
@@ -96,8 +93,8 @@ function portOf(url: string): number {
 }
 
 const natsAccess = (scheme: string, port: number, authorities: string[] = []) => ({
-  ...{ node: 'paris-1', url: `${scheme}://127.0.0.1:${port}`, authorities },
-  ...{ user: nats.agentUser, password: nats.agentPassword },
+  ...{ url: `${scheme}://127.0.0.1:${port}`, authorities },
+  signIn: { node: 'paris-1', key, nowMs: () => systemClock.nowMs() },
 });
 const gatewayAccess = (own = key) => ({
   ...{ node: 'paris-1', key: own, http, clock: systemClock },

@@ -35,7 +35,7 @@ describe('operating a control plane on servers of its own', () => {
     [nats, postgres] = [await withNats(), await withPostgres()];
     const env = {
       ...{ NATS_URL: nats.url, NATS_USER: nats.user, NATS_PASSWORD: nats.password },
-      ...{ NATS_AGENT_USER: nats.agentUser, NATS_AGENT_PASSWORD: nats.agentPassword },
+      ...{ NATS_AGENT_USER: nats.user, NATS_AGENT_PASSWORD: nats.password },
       ...{ ESPALIER_NATS_MONITOR_URL: nats.monitorUrl, DATABASE_URL: postgres.url },
       ESPALIER_INBOUND_WEBHOOK_SECRETS: inboundSecret,
     };

@@ -12,9 +12,8 @@ export interface TestNats {
   /** The user who may do everything. */
   readonly user: string;
   readonly password: string;
-  /** The user with the rights of agents. */
-  readonly agentUser: string;
-  readonly agentPassword: string;
+  /** Where the key is that lets agents in: a gateway with this data directory does. */
+  readonly dataDir: string;
   /** Ends it and removes its data. */
   stop(): Promise<void>;
   /** Starts it again after `kill`, or ends it in good order first; same port, same data. */
@@ -28,13 +27,16 @@ export interface TestPostgres {
   stop(): Promise<void>;
 }
 
+type EmbeddedServer = Required<Omit<EmbeddedNats, 'agentUser' | 'agentPassword'>>;
+
 /** A nats-server of the test's own on the loopback, with JetStream that syncs always. */
 export async function withNats(): Promise<TestNats> {
   const dataDir = await scratchDirectory();
-  const nats = (await startNats({ dataDir, env: ownServers() })) as Required<EmbeddedNats>;
+  const nats = (await startNats({ dataDir, env: ownServers() })) as EmbeddedServer;
   const server: Supervised = nats.server;
   return {
     ...nats,
+    dataDir,
     stop: async () => {
       await nats.close();
       await rm(dataDir, { recursive: true, force: true });

@@ -66,6 +66,8 @@ export function controlKeysIn(directory: string): ControlKeys {
     },
     auditKey: async () =>
       signingKeyFromPem(await secret(directory, 'audit-key.pem', generatePrivateKeyPem)),
+    natsIssuerKey: async () =>
+      signingKeyFromPem(await secret(directory, 'nats-issuer-key.pem', generatePrivateKeyPem)),
     joinToken: () => token(directory, 'join-token', 'espj_'),
     stagingToken: () => token(directory, 'staging-token', 'espt_'),
     contentToken: () => token(directory, contentTokenFile, 'espc_'),

@@ -28,6 +28,7 @@ export class FleetAccess {
   private readonly fleet = new PeerConnections();
   private readonly identity: FleetIdentity;
   private onIdentity: (identity: TlsIdentity) => void = () => undefined;
+  private controlNowMs = () => systemClock.nowMs();
 
   private constructor(
     private readonly config: AgentConfig,
@@ -71,6 +72,11 @@ export class FleetAccess {
     this.onIdentity = take;
   }
 
+  /** The control plane's time, once it is known: NATS refuses what was signed at another. */
+  signBy(controlNowMs: () => number): void {
+    this.controlNowMs = controlNowMs;
+  }
+
   /** Asks the control plane again: for keys, peers, certificates. */
   async renew(controlPort: number): Promise<EnrolReply> {
     const reply = await askAgain(this.config, this.key, controlPort, this.firstHttp);
@@ -110,12 +116,10 @@ export class FleetAccess {
   private channel(way: ControlWay): OpenChannel {
     const { node, natsUrl } = this.config;
     const { reply } = this;
-    const access = {
-      node,
-      user: reply.natsUser,
-      password: reply.natsPassword,
-      authorities: reply.tlsAuthorities,
-    };
+    const { natsUser: user, natsPassword: password } = reply;
+    const shared = user === '' ? {} : { shared: { user, password } };
+    const signIn = { node, key: this.key, nowMs: () => this.controlNowMs(), ...shared };
+    const access = { signIn, authorities: reply.tlsAuthorities };
     switch (way) {
       case 'nats':
         return natsChannel({ ...access, url: natsUrl ?? reply.natsUrl });

@@ -5,6 +5,8 @@ import {
   connect,
   headers,
   type NatsConnection,
+  nuid,
+  usernamePasswordAuthenticator,
   type WsConnectionOptions,
   wsconnect,
 } from '@nats-io/transport-node';
@@ -15,6 +17,8 @@ import {
   SignedReportSchema,
   subjects,
 } from '#libs/contracts/index.js';
+import type { SigningKey } from '#libs/keys/ed25519.js';
+import { natsPassword } from '#libs/keys/nats-sign-in.js';
 import type {
   AgentQuestion,
   ChannelListener,
@@ -23,11 +27,19 @@ import type {
 } from '../app/control-channel.js';
 import type { SpooledReport } from './report-spool.js';
 
-export interface NatsAccess {
+/** How an agent shows NATS who it is. */
+export interface NatsSignIn {
   readonly node: string;
+  readonly key: SigningKey;
+  /** By the control plane's clock. */
+  readonly nowMs: () => number;
+  /** A user that all agents share; none: its own key. */
+  readonly shared?: { readonly user: string; readonly password: string };
+}
+
+export interface NatsAccess {
+  readonly signIn: NatsSignIn;
   readonly url: string;
-  readonly user: string;
-  readonly password: string;
   /** Who may have signed the server's certificate, PEM, besides those that the host trusts. */
   readonly authorities: readonly string[];
 }
@@ -43,7 +55,7 @@ export function natsChannel(access: NatsAccess): OpenChannel {
   const tls = access.url.startsWith('tls:') ? { tls: { ca: caOf(access) } } : {};
   return async (listener) => {
     const connection = await connect({ ...optionsOf(access), ...tls });
-    return new NatsChannel(connection, access.node, listener);
+    return new NatsChannel(connection, access.signIn.node, listener);
   };
 }
 
@@ -59,15 +71,25 @@ export function webSocketChannel(access: NatsAccess): OpenChannel {
     },
   };
   return async (listener) => {
-    return new NatsChannel(await wsconnect(options), access.node, listener);
+    return new NatsChannel(await wsconnect(options), access.signIn.node, listener);
   };
 }
 
-function optionsOf({ node, url, user, password }: NatsAccess): ConnectionOptions {
+/** Who an agent is for NATS; a signature counts once, so each connection has its own. */
+export function signInOptions({ node, key, nowMs, shared }: NatsSignIn): ConnectionOptions {
+  if (shared) return { user: shared.user, pass: shared.password };
+  const password = () => natsPassword(node, key, nowMs(), nuid.next());
+  return {
+    authenticator: usernamePasswordAuthenticator(node, password),
+    inboxPrefix: subjects.agentInbox(node),
+  };
+}
+
+function optionsOf({ url, signIn }: NatsAccess): ConnectionOptions {
   return {
     servers: url,
-    ...(user ? { user, pass: password } : {}),
-    name: `agent ${node}`,
+    ...signInOptions(signIn),
+    name: `agent ${signIn.node}`,
     timeout: openTimeoutMs,
     maxReconnectAttempts: -1,
     reconnectTimeWait: reconnectMs,
@@ -93,7 +115,7 @@ class NatsChannel implements ControlChannel {
   }
 
   async ask(question: AgentQuestion, request: Uint8Array): Promise<Uint8Array> {
-    const subject = subjects.agentRequest('tree-planner', question);
+    const subject = subjects.agentRequest('tree-planner', question, this.node);
     const { data } = await this.connection.request(subject, request, { timeout: requestTimeoutMs });
     return data;
   }

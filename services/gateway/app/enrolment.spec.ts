@@ -31,6 +31,7 @@ const keys: ControlKeys = {
   }),
   tlsIdentity: async () => Promise.reject(new Error('not asked for')),
   auditKey: async () => Promise.reject(new Error('not asked for')),
+  natsIssuerKey: async () => Promise.reject(new Error('not asked for')),
   joinToken: async () => 'espj_right',
   stagingToken: async () => 'espt_right',
   contentToken: async () => 'espc_right',

@@ -16,6 +16,7 @@ import { channelsOf } from './segment-channels.js';
 /** What an agent needs to talk to the log's ingress. */
 export interface AgentNatsAccess {
   readonly url: string;
+  /** A user that all agents share; empty: each signs in by its own key. */
   readonly user: string;
   readonly password: string;
   /** The same over WebSocket; empty: there is none. */

@@ -33,7 +33,6 @@ import { definition } from '../service.js';
 const dataDir = mkdtempSync(join(tmpdir(), 'espalier-planner-'));
 let server: TestNats;
 let nats: NatsConnection;
-let agentNats: NatsConnection;
 let log: EventLog;
 let service: RunningService;
 let client: ServiceClient;
@@ -45,14 +44,12 @@ beforeAll(async () => {
   service = await start();
   const { url: servers, monitorUrl } = server;
   nats = await connect({ servers, user: server.user, pass: server.password });
-  agentNats = await connect({ servers, user: server.agentUser, pass: server.agentPassword });
   log = await openJetStreamLog(nats, { allowLazySync: false, monitorUrl, logger: silentLogger });
   client = new ServiceClient(nats);
 });
 
 afterAll(async () => {
   delete process.env.ESPALIER_ORIGIN_URL;
-  await agentNats.close();
   await nats.close();
   await service.close();
   await server.stop();
@@ -80,7 +77,7 @@ async function agent() {
   await client.command('tree-planner', 'EnrolNode', EnrolNodeSchema, command, caller);
   const told: Notification[] = [];
   let heard: () => void = () => undefined;
-  agentNats.subscribe(subjects.agentNotification('paris-1'), {
+  nats.subscribe(subjects.agentNotification('paris-1'), {
     callback: (_error, message) => {
       told.push(fromBinary(NotificationSchema, message.data));
       message.respond();
@@ -101,7 +98,7 @@ async function agent() {
 
 async function report(kind: IngressKind, given: Parameters<typeof reportOf>[0]) {
   const payload = toBinary(SignedReportSchema, reportOf(given));
-  await jetstream(agentNats).publish(subjects.ingressOf('paris-1', kind), payload);
+  await jetstream(nats).publish(subjects.ingressOf('paris-1', kind), payload);
 }
 
 function reportOf(given: { reportId: string; case: 'segment' | 'received' }) {
@@ -161,15 +158,22 @@ describe('the tree planner as a service', () => {
   });
 
   test('says that nobody is left when all leaders were told', async () => {
-    const subject = subjects.agentRequest('tree-planner', 'next');
-    const request = { assignmentId, segment: 'paris', leader: 'paris-1' };
-    const reply = await new ServiceClient(agentNats).request(
-      subject,
-      NextLeaderRequestSchema,
-      NextLeaderReplySchema,
-      request,
-      2_000,
-    );
-    expect(reply.next).toBeUndefined();
+    expect((await nextAskedBy('paris-1')).next).toBeUndefined();
+  });
+
+  test('tells no leader what another one is to do', async () => {
+    const refusal = { code: 'AskedForAnother' };
+    await expect(nextAskedBy('rome-1')).rejects.toMatchObject(refusal);
   });
 });
+
+/** Who is next after `paris-1`. */
+function nextAskedBy(node: string) {
+  return client.request(
+    subjects.agentRequest('tree-planner', 'next', node),
+    NextLeaderRequestSchema,
+    NextLeaderReplySchema,
+    { assignmentId, segment: 'paris', leader: 'paris-1' },
+    2_000,
+  );
+}

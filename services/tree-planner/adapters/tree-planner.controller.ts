@@ -31,6 +31,7 @@ import { Administration } from '../app/administration.js';
 import { EnrolmentService } from '../app/enrolment.js';
 import { HandOut } from '../app/hand-out.js';
 import { Reports } from '../app/reports.js';
+import { AskedForAnother } from '../domain/errors.js';
 
 /** What the tree planner hears: enrolments, built assignments, leaders' reports and questions. */
 @Controller()
@@ -48,7 +49,7 @@ export class TreePlannerController {
   }
 
   @OnRequest(
-    subjects.agentRequest('tree-planner', 'next'),
+    subjects.agentRequest('tree-planner', 'next', '*'),
     NextLeaderRequestSchema,
     NextLeaderReplySchema,
   )
@@ -56,6 +57,7 @@ export class TreePlannerController {
     request: NextLeaderRequest,
     caller: Caller,
   ): Promise<MessageInitShape<typeof NextLeaderReplySchema>> {
+    requireOwn(request, caller);
     return this.handOut.next(request, caller);
   }
 
@@ -84,8 +86,16 @@ export class TreePlannerController {
     return this.administration.tree(query);
   }
 
-  @OnRequest(subjects.agentRequest('tree-planner', 'peers'), PeersRequestSchema, PeersReplySchema)
-  async peers(request: PeersRequest): Promise<MessageInitShape<typeof PeersReplySchema>> {
+  @OnRequest(
+    subjects.agentRequest('tree-planner', 'peers', '*'),
+    PeersRequestSchema,
+    PeersReplySchema,
+  )
+  async peers(
+    request: PeersRequest,
+    caller: Caller,
+  ): Promise<MessageInitShape<typeof PeersReplySchema>> {
+    requireOwn(request, caller);
     return this.administration.peers(request);
   }
 
@@ -108,4 +118,9 @@ export class TreePlannerController {
   onReceived(report: SignedReport): Promise<void> {
     return this.reports.onReceived(report);
   }
+}
+
+/** @throws AskedForAnother */
+function requireOwn({ leader }: { readonly leader: string }, { actor }: Caller): void {
+  if (actor !== `agent:${leader}`) throw new AskedForAnother(actor, leader);
 }

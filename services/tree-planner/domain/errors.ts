@@ -94,3 +94,11 @@ export class CircularTree extends DomainError {
     );
   }
 }
+
+/** An agent's question that it puts in the name of another. */
+export class AskedForAnother extends DomainError {
+  override readonly name = 'AskedForAnother';
+  constructor(actor: string, leader: string) {
+    super(`${actor} asks in the name of ${leader}`, 'ask as the leader that you are');
+  }
+}

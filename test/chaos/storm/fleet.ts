@@ -22,6 +22,8 @@ export const serviceNames = [
 
 const restartAfterMs = 100;
 
+type EmbeddedServer = Required<Omit<EmbeddedNats, 'agentUser' | 'agentPassword'>>;
+
 /** Every service in several replicas, each a process; nats-server and PostgreSQL beside them. */
 export class ReplicatedFleet {
   private readonly replicas: Replica[] = [];
@@ -30,7 +32,7 @@ export class ReplicatedFleet {
 
   private constructor(
     readonly directory: string,
-    readonly nats: Required<EmbeddedNats>,
+    readonly nats: EmbeddedServer,
     readonly databaseUrl: string,
     private readonly closeServers: () => Promise<void>,
     readonly joinToken: string,
@@ -39,7 +41,7 @@ export class ReplicatedFleet {
   static async start(replicas: number): Promise<ReplicatedFleet> {
     const directory = await scratchDirectory();
     const { NATS_URL, DATABASE_URL, ...env } = process.env;
-    const nats = (await startNats({ dataDir: directory, env })) as Required<EmbeddedNats>;
+    const nats = (await startNats({ dataDir: directory, env })) as EmbeddedServer;
     const postgres = await startPostgres({ dataDir: directory, env });
     const keys = controlKeysIn(join(directory, 'keys'));
     const joinToken = await keys.joinToken();
@@ -120,15 +122,13 @@ export class ReplicatedFleet {
 
   private environment(port: number): NodeJS.ProcessEnv {
     const { NATS_URL, DATABASE_URL, ESPALIER_URL, NODE_OPTIONS, ...others } = process.env;
-    const { url, user, password, monitorUrl, agentUser, agentPassword } = this.nats;
+    const { url, user, password, monitorUrl } = this.nats;
     return {
       ...others,
       NATS_URL: url,
       NATS_USER: user,
       NATS_PASSWORD: password,
       ESPALIER_NATS_MONITOR_URL: monitorUrl,
-      ESPALIER_AGENT_NATS_USER: agentUser,
-      ESPALIER_AGENT_NATS_PASSWORD: agentPassword,
       DATABASE_URL: this.databaseUrl,
       ESPALIER_DATA_DIR: this.directory,
       ESPALIER_HTTP_PORT: String(port),

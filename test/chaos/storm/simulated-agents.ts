@@ -3,6 +3,7 @@ import { jetstream } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { uuidv7 } from 'uuidv7';
 import { posixType } from '#libs/assignment/command-sets.js';
+import { systemClock } from '#libs/clock/adapters/system-clock.js';
 import {
   EnrolReplySchema,
   EnrolRequestSchema,
@@ -18,6 +19,7 @@ import {
 } from '#libs/contracts/index.js';
 import { generatePrivateKeyPem, signingKeyFromPem } from '#libs/keys/ed25519.js';
 import { signReport } from '#libs/keys/signed-report.js';
+import { signInOptions } from '#services/agent/adapters/nats-channel.js';
 import { until } from '../../support/until.js';
 import type { AgentEffect } from './verdict.js';
 
@@ -46,8 +48,8 @@ export class SimulatedSegment {
     const access = await this.enrol(this.leader, gatewayUrl, joinToken);
     this.nats = await connect({
       servers: access.natsUrl,
-      user: access.natsUser,
-      pass: access.natsPassword,
+      ...signInOptions({ node: this.leader, key: this.key, nowMs: () => systemClock.nowMs() }),
+      ignoreAuthErrorAbort: true,
       maxReconnectAttempts: -1,
       ignoreAuthErrorAbort: true,
       reconnectTimeWait: 100,

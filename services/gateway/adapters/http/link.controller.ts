@@ -81,7 +81,7 @@ export class LinkController implements OnModuleDestroy {
     const node = await this.senderOf(request);
     const leader = leaderAsking(question, bodyOf(request));
     if (leader !== node) throw new AgentNotKnown(`${node} asks in the name of ${leader}`);
-    const subject = subjects.agentRequest('tree-planner', question);
+    const subject = subjects.agentRequest('tree-planner', question, node);
     const answer = await this.nats.request(subject, bodyOf(request), { timeout: timeoutMs });
     await reply.type(protobuf).send(Buffer.from(answer.data));
   }
