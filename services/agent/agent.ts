@@ -277,8 +277,7 @@ class Agent implements RunningAgent {
       announce: (value) => this.transport.control.broadcast(messageOf(value)),
       tell: (url, signed, traceparent) => tellLeader(this.access.http, url, signed, traceparent),
       signedTree: (path) => signedTreeOf(path, this.trust),
-      executeHere: (assignmentId, path) =>
-        void this.member.executeAndReport(assignmentId, path, false),
+      executeHere: (id, path) => void this.member.executeAndReport(id, path, false),
       publish: (kind, report, traceparent) => this.desk.publish(kind, report, traceparent),
       log: this.log,
     });
