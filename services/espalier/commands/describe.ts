@@ -86,6 +86,7 @@ export function renderRun({ run, changes, assignments, nodes, bytes, links }: Ru
       `${formatBytes(bytes?.wan ?? 0)} over WAN links`,
       `${formatBytes(bytes?.multicast ?? 0)} multicast${repair}`,
       `${formatBytes(bytes?.unicast ?? 0)} unicast`,
+      `${formatBytes(bytes?.saved ?? 0)} saved by deltas`,
     ].join(', '),
   ]);
   const lines = facts.filter(([, value]) => value !== '');
@@ -133,6 +134,7 @@ function linkTable(links: RunDetail['links']): string {
       ['from', fromText],
       ['bytes', ({ bytes }) => formatBytes(bytes)],
       ['copies', copiesText],
+      ['saved', ({ saved }) => formatBytes(saved)],
       ['time', ({ durationMs }) => formatDuration(durationMs)],
     ],
     links,

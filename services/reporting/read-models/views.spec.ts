@@ -10,6 +10,16 @@ const link = (segment: string, assignmentId: string, bytes: number, sources = {}
     ...{ source: 'origin', duration_ms: 10 },
   });
 
+test('what deltas saved is told for each link and together, never below nothing', () => {
+  const changes = { changedBytes: 1_000 };
+  const run = Object.assign(new RunRow(), { outcome: 'completed', job_version: 0, changes });
+  const links = [link('paris', 'small', 100), link('rome', 'whole', 9_000)];
+  const assignments = [assignment('whole', 9_000), assignment('small', 100)];
+  const detail = runDetail({ run, nodes: [], assignments, links, segments: [] });
+  expect(detail.links.map(({ saved }) => saved)).toEqual([900, 0]);
+  expect(detail.bytes).toMatchObject({ wan: 9_100, saved: 900 });
+});
+
 function linksOf(assignments: readonly AssignmentRow[], links: readonly RunLinkRow[]) {
   const run = Object.assign(new RunRow(), { outcome: 'completed', job_version: 0 });
   const sent = Object.assign(new RunSegmentRow(), { multicast: 0, repair: 0, unicast: 0 });

@@ -133,6 +133,8 @@ export function runView(
 export function runDetail({ run, nodes, assignments, links, segments }: RunRows) {
   const sum = (column: 'multicast' | 'repair' | 'unicast') =>
     segments.reduce((total, row) => total + row[column], 0);
+  const changedBytes = run.changes ? create(ChangeSummarySchema, run.changes).changedBytes : 0;
+  const bySegment = linksBySegment(links, assignments, changedBytes);
   return create(RunDetailSchema, {
     run: runView(run, nodes, assignments),
     ...(run.changes ? { changes: create(ChangeSummarySchema, run.changes) } : {}),
@@ -151,8 +153,9 @@ export function runDetail({ run, nodes, assignments, links, segments }: RunRows)
       multicast: sum('multicast'),
       repair: sum('repair'),
       unicast: sum('unicast'),
+      saved: bySegment.reduce((total, { saved }) => total + saved, 0),
     },
-    links: linksBySegment(links, assignments),
+    links: bySegment,
   });
 }
 
@@ -166,7 +169,11 @@ function phaseOf(run: RunRow, assignments: readonly AssignmentRow[]): string {
  * One row per link into a segment: all assignments that came over it together. A run may have
  * assignments for other segments, which have another base.
  */
-function linksBySegment(links: readonly RunLinkRow[], assignments: readonly AssignmentRow[]) {
+function linksBySegment(
+  links: readonly RunLinkRow[],
+  assignments: readonly AssignmentRow[],
+  changedBytes: number,
+) {
   const sizes = new Map(assignments.map(({ id, bytes }) => [id, bytes]));
   return [...new Set(links.map(({ segment }) => segment))].sort().map((segment) => {
     const own = links.filter((link) => link.segment === segment);
@@ -181,6 +188,7 @@ function linksBySegment(links: readonly RunLinkRow[], assignments: readonly Assi
       durationMs: own.reduce((sum, link) => sum + link.duration_ms, 0),
       sources: bytesBySource(own),
       excess: copiesPermille > mostCopiesPermille,
+      saved: Math.max(0, changedBytes - bytes),
     });
   });
 }
