@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -51,6 +51,10 @@ interface PeerRound {
   readonly allEqual: boolean;
 }
 
+interface UftpRound extends PeerRound {
+  readonly cpuReceiverS: readonly number[];
+}
+
 interface EspalierRound extends PeerRound {
   readonly outcome: SenderLine;
   readonly received: readonly ReceiverLine[];
@@ -68,7 +72,7 @@ const source = join(directory, 'source');
 const digests = join(directory, 'digests');
 const running = new Set<ChildProcess>();
 const ours: EspalierRound[] = [];
-const theirs: PeerRound[] = [];
+const theirs: UftpRound[] = [];
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => {
     cleanUp();
@@ -140,7 +144,7 @@ async function runEspalier(): Promise<EspalierRound> {
   return { seconds: outcome.durationMs / 1_000, allEqual, outcome, received };
 }
 
-async function runUftp(): Promise<PeerRound> {
+async function runUftp(): Promise<UftpRound> {
   const paths = hosts.addresses.slice(1).map((_, index) => join(directory, `u${index}`));
   const daemons = paths.map((path, index) => {
     mkdirSync(path, { recursive: true });
@@ -158,10 +162,11 @@ async function runUftp(): Promise<PeerRound> {
   const status = await new Promise((resolve) => sender.once('exit', resolve));
   const seconds = (systemClock.nowMs() - startedMs) / 1_000;
   await sleep(systemClock, 200);
+  const cpuReceiverS = daemons.map(cpuOf);
   for (const daemon of daemons) stop(daemon);
   const allEqual = paths.every((path) => isSource(join(path, 'source')));
   for (const path of paths) rmSync(path, { recursive: true, force: true });
-  return { seconds, allEqual: allEqual && status === 0 };
+  return { seconds, allEqual: allEqual && status === 0, cpuReceiverS };
 }
 
 function isSource(path: string): boolean {
@@ -182,6 +187,13 @@ function started(host: number, command: readonly string[]): ChildProcess {
 
 function stop(child: ChildProcess): void {
   child.kill('SIGKILL');
+}
+
+/** Processor time of a child so far, in seconds, which Linux counts in hundredths. */
+function cpuOf({ pid }: ChildProcess): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 async function* linesOf({ stdout }: ChildProcess): AsyncGenerator<unknown, undefined> {
@@ -215,7 +227,10 @@ function report(): void {
     overruns: espalier.received.map((member) => member.overrun),
     allEqual,
     ...(peer && {
-      peer: { name: 'uftp', seconds: peer.seconds, goodputMBps: megabytes / peer.seconds },
+      peer: {
+        ...{ name: 'uftp', seconds: peer.seconds, goodputMBps: megabytes / peer.seconds },
+        cpuReceiverS: peer.cpuReceiverS,
+      },
       timesFaster: peer.seconds / espalier.seconds,
     }),
     // Every byte of the container and of the frames' headers, at the speed of the link.
