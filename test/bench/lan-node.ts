@@ -4,6 +4,7 @@ import { open } from 'node:fs/promises';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { systemClock, systemRandom } from '#libs/clock/adapters/system-clock.js';
 import { openFileSink } from '#libs/multicast/adapters/file-sink.js';
+import { fileSource } from '#libs/multicast/adapters/file-source.js';
 import { SessionReceiver } from '#libs/multicast/adapters/session-receiver.js';
 import { sendSession } from '#libs/multicast/adapters/session-sender.js';
 import { openControlChannel } from '#libs/multicast/adapters/udp-control-channel.js';
@@ -78,7 +79,6 @@ async function send(): Promise<void> {
   /** When what was announced first: passes and their ends. */
   const announcedMs: Record<string, number> = {};
   const startedMs = systemClock.nowMs();
-  let buffer = Buffer.alloc(0);
   const start = process.cpuUsage();
   const outcome = await sendSession({
     control,
@@ -92,11 +92,7 @@ async function send(): Promise<void> {
       unicastUrl: 'http://nowhere/',
     },
     participants,
-    read: async (offset, length) => {
-      if (buffer.length < length) buffer = Buffer.allocUnsafeSlow(length);
-      await handle.read(buffer, 0, length, offset);
-      return buffer.subarray(0, length);
-    },
+    read: fileSource(handle.fd),
     onAnnouncement: ({ rateBytesPerS, pass, passEnded, participants }) => {
       rates.push(Math.round(Number(rateBytesPerS) / 1e6));
       const what = participants.length === 0 ? 'over' : `${passEnded ? 'end of ' : ''}pass ${pass}`;

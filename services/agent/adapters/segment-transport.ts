@@ -13,6 +13,7 @@ import type { SigningKey } from '#libs/keys/ed25519.js';
 import type { TrustRoot } from '#libs/keys/key-provider.js';
 import type { SegmentKeyRing } from '#libs/keys/segment-key-ring.js';
 import { openFileSink } from '#libs/multicast/adapters/file-sink.js';
+import { fileSource } from '#libs/multicast/adapters/file-source.js';
 import { SessionReceiver } from '#libs/multicast/adapters/session-receiver.js';
 import { sendSession } from '#libs/multicast/adapters/session-sender.js';
 import {
@@ -96,11 +97,7 @@ export class SegmentTransport {
     onAnnouncement: (announcement: SessionAnnouncement) => void,
   ): Promise<SessionOutcome> {
     const file = await open(path, 'r');
-    const read = async (offset: number, length: number) => {
-      const bytes = Buffer.allocUnsafe(length);
-      await file.read(bytes, 0, length, offset);
-      return bytes;
-    };
+    const read = fileSource(file.fd);
     try {
       const { headBytes } = parsePreamble(await read(0, preambleBytes));
       return await sendSession({
