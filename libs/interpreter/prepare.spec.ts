@@ -57,7 +57,7 @@ describe('preparing a version', () => {
     expect(await manifestOfTree(disk.version(1))).toEqual(first);
   });
 
-  it('shares files whose times have fractions of a millisecond, which manifests do not', async () => {
+  it('shares files whose times have fractions of a millisecond, unlike manifests', async () => {
     await disk.prepareFirst();
     const time = (testTimeMs + 0.9) / 1000;
     utimesSync(join(disk.version(1), 'index.html'), time, time);

@@ -51,7 +51,6 @@ export class SimulatedSegment {
       ...signInOptions({ node: this.leader, key: this.key, nowMs: () => systemClock.nowMs() }),
       ignoreAuthErrorAbort: true,
       maxReconnectAttempts: -1,
-      ignoreAuthErrorAbort: true,
       reconnectTimeWait: 100,
       waitOnFirstConnect: true,
     });
