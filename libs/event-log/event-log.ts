@@ -101,7 +101,10 @@ export interface EventLog {
 
 export class VersionConflict extends Error {
   override readonly name = 'VersionConflict';
-  constructor(aggregate: AggregateId, expected: AggregateHead) {
+  constructor(
+    readonly aggregate: AggregateId,
+    expected: AggregateHead,
+  ) {
     super(`${aggregate.type} ${aggregate.id} is not at version ${expected.version} any more`);
   }
 }

@@ -2,6 +2,10 @@
 export class InTurn {
   private readonly last = new Map<string, Promise<unknown>>();
 
+  isBusy(key: string): boolean {
+    return this.last.has(key);
+  }
+
   /** Does work after all that was asked for before it under the same key. */
   do<T>(key: string, work: () => Promise<T>): Promise<T> {
     const before = this.last.get(key) ?? Promise.resolve();

@@ -10,17 +10,17 @@ import { type AggregateAppend, type EventLog, VersionConflict } from '#libs/even
 import type { LogView } from '#libs/event-log/log-view.js';
 import { type Caller, commandContext } from '#libs/nest-jetstream/context.js';
 import { type BeginFacts, type Beginning, begin } from '../domain/begin.js';
-import type { LinkUse, RunBudget } from '../domain/budget.js';
+import type { RunBudget } from '../domain/budget.js';
 import { claimAggregate } from '../domain/claim.js';
 import { CannotCancel, RunConflict, UnknownRun } from '../domain/errors.js';
 import type { Fleet } from '../domain/fleet.js';
 import { automaticActor } from '../domain/open-runs.js';
 import { isRepetition, type Run, type RunCommand, runAggregate } from '../domain/run.js';
-import { targetsOf } from '../domain/targets.js';
 import { appendTogether } from './append-together.js';
 import type { Claims, SeenClaim } from './claims.js';
 import type { Endings } from './endings.js';
 import { InTurn } from './in-turn.js';
+import { NetworkRoom } from './network-room.js';
 import { rolloutStart } from './rollout-start.js';
 import type { FactsGatherer, RunFacts } from './run-facts.js';
 
@@ -39,15 +39,22 @@ interface Case {
   readonly context: EventContext;
 }
 
+/** What is decided by. */
+interface Seen {
+  readonly run: Loaded<Run>;
+  readonly facts: RunFacts;
+}
+
 const maxAttempts = 30;
+/** So long a run that was looked for in the log counts as under way for who queues behind it. */
+const underWayForMs = 1_000;
 
 /** Begins runs: at once, when what is in the way is over, when it is time, or never. */
 export class Runs {
   private readonly inTurn = new InTurn();
-  /** Runs that are being started and that the view does not show yet. */
-  private readonly starting = new Map<string, readonly string[]>();
-  /** Runs that wait for room on the network, as far as it is known which links they need. */
-  private readonly waitingForRoom = new Map<string, readonly string[]>();
+  /** Site -> the run that was in somebody's way there last, and when the log was asked for it. */
+  private readonly inTheWay = new Map<string, { readonly runId: string; readonly atMs: number }>();
+  private readonly room: NetworkRoom;
 
   constructor(
     private readonly log: EventLog,
@@ -57,7 +64,9 @@ export class Runs {
     private readonly facts: FactsGatherer,
     private readonly endings: Endings,
     private readonly budget: RunBudget,
-  ) {}
+  ) {
+    this.room = new NetworkRoom(fleet, budget);
+  }
 
   /** @throws InvalidRunId, RunExists, what `begin` throws */
   async request(data: RequestRun, caller: Caller): Promise<Accepted> {
@@ -104,51 +113,83 @@ export class Runs {
   }
 
   /** Those that wait for room, oldest first, for which there may be some now. */
-  *roomSeekers(): Iterable<string> {
-    let free = this.budget.perOrigin - this.underWay().length;
-    for (const [runId, { situation, blockingRunId }] of this.fleet.state.openRuns) {
-      if (situation !== 'queued' || blockingRunId !== '') continue;
-      if (free-- <= 0) return;
-      yield runId;
-    }
+  roomSeekers(): Iterable<string> {
+    return this.room.seekers();
   }
 
   private async judge(judged: Case): Promise<Accepted> {
     const { runId, site } = judged.request;
     try {
-      const done = await this.inTurn.do(site, () => this.judgeNow(judged));
+      // Before its turn: who waits for the same site waits for each thing that is read in it.
+      const before = this.inTurn.isBusy(site) && judged.isNew ? await this.look(judged) : undefined;
+      const done = await this.inTurn.do(site, () => this.judgeNow(judged, before));
       await this.fleet.reaches(done.sequence);
       return done;
     } finally {
-      this.starting.delete(runId);
+      this.room.forget(runId);
     }
   }
 
-  private async judgeNow(judged: Case): Promise<Accepted> {
+  private async look({ request }: Case): Promise<Seen> {
+    const [run, facts] = await Promise.all([
+      load(this.log, runAggregate, request.runId),
+      this.facts.gather(request),
+    ]);
+    return { run, facts };
+  }
+
+  /** @param before what was seen before its turn: enough for a place in the queue */
+  private async judgeNow(judged: Case, before: Seen | undefined): Promise<Accepted> {
     const { runId, site } = judged.request;
-    for (let attempt = 1; ; attempt++) {
-      // Together: who waits for the same site waits for each of these.
-      const [run, facts, claim] = await Promise.all([
-        load(this.log, runAggregate, runId),
-        this.facts.gather(judged.request),
-        this.claims.load(site),
-      ]);
-      if (judged.isNew && isRepetition(judged.request, run.state))
-        return { id: runId, sequence: 0 };
-      if (!judged.isNew && run.state.situation !== 'waiting') return { id: runId, sequence: 0 };
-      const beginning = await this.beginning(judged, facts, claim);
+    for (let attempt = 1, early = before; ; attempt++) {
+      const claim = await this.claims.load(site);
+      const place = early && this.placeInQueue(judged, early, claim);
+      const seen = early && place ? early : await this.look(judged);
+      if (isDone(judged, seen)) return { id: runId, sequence: 0 };
+      const beginning = place ?? (await this.beginning(judged, seen.facts, claim));
       if (beginning === 'again' && attempt < maxAttempts) {
         this.claims.forget(site);
         continue;
       }
       if (beginning === 'again') throw new VersionConflict({ type: 'claim', id: site }, claim.head);
       try {
-        return await this.record(judged, run, facts, claim, beginning);
+        return await this.record(judged, seen, claim, beginning);
       } catch (error) {
         this.claims.forget(site);
         if (!(error instanceof VersionConflict) || attempt === maxAttempts) throw error;
+        early = error.aggregate.type === 'claim' ? seen : undefined;
       }
     }
+  }
+
+  /**
+   * Its place in the queue, where it has to wait for another run. It is judged again when its turn
+   * comes, so that what was seen a moment ago is good enough for that; undefined: it is not.
+   */
+  private placeInQueue(
+    { request, requestedAtMs, automatic }: Case,
+    { facts }: Seen,
+    claim: SeenClaim,
+  ): Beginning | undefined {
+    const judgedBy = { claim: claim.state, requestedAtMs, automatic, budget: this.budget };
+    try {
+      const beginning = begin(request, { ...facts, ...judgedBy, before: [] });
+      const { blockingRunId, isQueued, displaced } = beginning.claim;
+      if (!blockingRunId || !isQueued || displaced.length > 0) return undefined;
+      if (!this.wasUnderWay(request.site, blockingRunId)) return undefined;
+      this.room.reserve(request.runId, beginning.standing, facts);
+      return beginning;
+    } catch (error) {
+      if (error instanceof DomainError) return undefined;
+      throw error;
+    }
+  }
+
+  /** Whether the log said so a moment ago. Its end hands on to all that wait by then. */
+  private wasUnderWay(site: string, blockingRunId: string): boolean {
+    const known = this.inTheWay.get(site);
+    if (known?.runId !== blockingRunId) return false;
+    return this.clock.nowMs() - known.atMs < underWayForMs;
   }
 
   /** `again`: what was in the way is over, or was seen too long ago to be sure. */
@@ -158,18 +199,20 @@ export class Runs {
     claim: SeenClaim,
   ): Promise<Beginning | 'again'> {
     const { request, requestedAtMs, automatic, isNew } = judged;
-    this.starting.delete(request.runId);
-    const before = [...this.linksInUse(request.runId)];
+    const before = [...this.room.inUse(request.runId)];
     const all: BeginFacts = {
       ...facts,
       ...{ claim: claim.state, requestedAtMs, automatic, before, budget: this.budget },
     };
     try {
       const beginning = begin(request, all);
-      this.reserve(request.runId, beginning.standing, facts);
-      const { blockingRunId, displaced } = beginning.claim;
-      const inTheWay = [blockingRunId ?? '', ...displaced.map(({ runId }) => runId)];
-      return (await this.endings.settle(inTheWay, request.site)) ? 'again' : beginning;
+      this.room.reserve(request.runId, beginning.standing, facts);
+      const { blockingRunId = '', displaced } = beginning.claim;
+      const inTheWay = [blockingRunId, ...displaced.map(({ runId }) => runId)];
+      const atMs = this.clock.nowMs();
+      if (await this.endings.settle(inTheWay, request.site)) return 'again';
+      if (blockingRunId !== '') this.inTheWay.set(request.site, { runId: blockingRunId, atMs });
+      return beginning;
     } catch (error) {
       if (!(error instanceof DomainError)) throw error;
       if (error instanceof RunConflict) {
@@ -186,8 +229,7 @@ export class Runs {
 
   private async record(
     judged: Case,
-    run: Loaded<Run>,
-    facts: RunFacts,
+    { run, facts }: Seen,
     claim: SeenClaim,
     { standing, claim: answer }: Beginning,
   ): Promise<Accepted> {
@@ -219,36 +261,9 @@ export class Runs {
     const ofRun = events.filter(({ aggregate }) => aggregate.type !== 'claim');
     return { id: runId, sequence: ofRun.at(-1)?.sequence ?? 0 };
   }
+}
 
-  /** What is decided counts for the next decision before the view shows it. */
-  private reserve(runId: string, standing: Beginning['standing'], facts: RunFacts): void {
-    this.waitingForRoom.delete(runId);
-    if (standing.kind === 'start') {
-      this.starting.set(
-        runId,
-        (standing.started.targets ?? []).map(({ segment = '' }) => segment),
-      );
-    } else if (standing.kind === 'queue' && standing.blockingRunId === '') {
-      const segments = targetsOf(facts.members).bySegment.map(({ segment }) => segment);
-      this.waitingForRoom.set(runId, segments);
-    }
-  }
-
-  private *linksInUse(runId: string): Iterable<LinkUse> {
-    yield* this.underWay();
-    for (const [other, { situation, blockingRunId }] of this.fleet.state.openRuns) {
-      // Runs are in the order of their requests: who comes after this one must wait for it.
-      if (other === runId) return;
-      if (situation !== 'queued' || blockingRunId !== '') continue;
-      yield { runId: other, segments: this.waitingForRoom.get(other) ?? [] };
-    }
-  }
-
-  private underWay(): LinkUse[] {
-    const uses = new Map(this.starting);
-    for (const [runId, { situation, segments }] of this.fleet.state.openRuns) {
-      if (situation === 'started') uses.set(runId, segments);
-    }
-    return [...uses].map(([runId, segments]) => ({ runId, segments }));
-  }
+/** A repeated request, or a look at a run that does not wait any more. @throws RunExists */
+function isDone({ request, isNew }: Case, { run: { state } }: Seen): boolean {
+  return isNew ? isRepetition(request, state) : state.situation !== 'waiting';
 }
