@@ -94,6 +94,22 @@ describe('runs', () => {
     expect(await typesOf(3)).toEqual(['RunRequested', 'RunQueued', 'RunStarted']);
   });
 
+  test('start although the run that another replica saw before them waits again', async () => {
+    const other = await world.replica();
+    world.reachable = new Set(['paris-1', 'paris-2']);
+    const quorum = { needed: { case: 'percent', value: 100 } as const, deferMs: 60_000n };
+    const patient = { terms: { policies: { conflict: ConflictPolicy.QUEUE, quorum } } };
+    await world.request(replica, 1, queue);
+    await world.request(replica, 2, patient);
+    await world.request(replica, 3, queue);
+    await other.endings.close(await world.end(1));
+    world.reachable = new Set();
+    await replica.runs.advance(runIdOf(2), 'its turn has come');
+    expect((await typesOf(2)).at(-1)).toBe('RunDeferred');
+    await other.runs.advance(runIdOf(3), 'its turn has come');
+    expect((await typesOf(3)).at(-1)).toBe('RunStarted');
+  });
+
   test('are cancelled, or replaced while they wait, where their policy says so', async () => {
     await world.request(replica, 1);
     await world.request(replica, 2, policy(ConflictPolicy.CANCEL));

@@ -211,6 +211,9 @@ export class Runs {
       const inTheWay = [blockingRunId, ...displaced.map(({ runId }) => runId)];
       const atMs = this.clock.nowMs();
       if (await this.endings.settle(inTheWay, request.site)) return 'again';
+      // Nothing is appended to the claim, so that nothing else would find out that it has changed.
+      const isUnsure = claim.isRemembered && beginning.claim.events.length === 0;
+      if (blockingRunId !== '' && isUnsure) return 'again';
       if (blockingRunId !== '') this.inTheWay.set(request.site, { runId: blockingRunId, atMs });
       return beginning;
     } catch (error) {
