@@ -49,12 +49,15 @@ export class LaneHolder {
   /** The table as this replica wrote it last; while it is still the newest no read is needed. */
   private written: StoredTable | undefined;
   private confirmedMs: number;
+  /** When this replica last knew what the table says. */
+  private lookedMs: number;
   private cancel: Cancel = () => undefined;
   private isStopped = false;
   private beating: Promise<void> = Promise.resolve();
 
   constructor(private readonly options: LaneOptions) {
     this.confirmedMs = options.clock.nowMs();
+    this.lookedMs = this.confirmedMs;
   }
 
   get subject(): string {
@@ -106,6 +109,8 @@ export class LaneHolder {
     const startedMs = clock.nowMs();
     try {
       const stored = this.written ?? (await this.read());
+      // What the others said while it could not look is not known: they may not have been heard.
+      if (startedMs - this.lookedMs > stopAfterMs) this.seen.clear();
       const { table, own, surplus } = beat(
         stored.table,
         replica,
@@ -114,6 +119,7 @@ export class LaneHolder {
       );
       this.written = undefined;
       const sequence = await this.write(table, stored.sequence);
+      this.lookedMs = startedMs;
       if (sequence === undefined) return beatAgainAfterMs;
       this.written = { table, sequence };
       this.confirmedMs = startedMs;
