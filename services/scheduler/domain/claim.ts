@@ -85,22 +85,22 @@ export function answer(claim: Claim, wish: Wish, onConflict: OnConflict): Answer
   const events: ClaimEvent[] = [];
   let state = claim;
   const displaced: { runId: string; reason: string }[] = [];
-  const add = (more: readonly ClaimEvent[]) => {
-    events.push(...more);
-    state = more.reduce(evolve, state);
-  };
   for (const runId of givingWay(claim, wish)) {
-    add(release(state, runId));
+    const gone = release(state, runId);
+    events.push(...gone);
+    state = gone.reduce(evolve, state);
     displaced.push({ runId, reason: 'another run was asked for' });
   }
-  const taken = take(state, wish, onConflict);
   const blockingRunId = inTheWay(state, wish);
-  add(taken);
+  const taken = take(state, wish, onConflict, blockingRunId);
+  events.push(...taken);
   for (const { type, data } of taken) {
     if (type !== 'ClaimQueued' || data.replacedRunId === '') continue;
     displaced.push({ runId: data.replacedRunId, reason: `run ${wish.runId} replaces it` });
   }
-  const isQueued = state.queue.some(({ runId }) => runId === wish.runId);
+  const waits = () => state.queue.some(({ runId }) => runId === wish.runId);
+  const isQueued =
+    taken.some(({ type }) => type === 'ClaimQueued') || (taken.length === 0 && waits());
   // Nobody gives way to a run that does not take the place.
   if (blockingRunId && !isQueued) return { events: [], blockingRunId, isQueued, displaced: [] };
   return { events, ...(blockingRunId ? { blockingRunId } : {}), isQueued, displaced };
@@ -150,11 +150,15 @@ function without(entries: readonly Entry[], runId: string): readonly Entry[] {
 }
 
 /** No event: the run has what it wants, waits in its place already, or is to be cancelled. */
-function take(claim: Claim, wish: Wish, onConflict: OnConflict): ClaimEvent[] {
+function take(
+  claim: Claim,
+  wish: Wish,
+  onConflict: OnConflict,
+  blockingRunId: string | undefined,
+): ClaimEvent[] {
   const { site } = claim;
   const { runId, movesLiveVersion, automatic, kind } = wish;
   const common = { site, runId, nodes: [...wish.nodes], movesLiveVersion, automatic };
-  const blockingRunId = inTheWay(claim, wish);
   if (!blockingRunId) {
     const held = claim.holders.find((holder) => holder.runId === runId);
     return held && isSame(held, wish) ? [] : [event('ClaimTaken', common)];
@@ -176,23 +180,41 @@ function release(claim: Claim, runId: string): ClaimEvent[] {
   if (!claim.holders.some(isIt) && !claim.queue.some(isIt)) return [];
   const released = event('ClaimReleased', { site: claim.site, runId });
   const after = evolve(claim, released);
-  // Who conflicts with any of those before: with one that holds, or with one that waits.
-  const before = { nodes: new Set<string>(), movesLiveVersion: false };
-  const add = ({ nodes, movesLiveVersion: moves }: Entry) => {
-    for (const node of nodes) before.nodes.add(node);
-    before.movesLiveVersion ||= moves;
-  };
-  for (const holder of after.holders) add(holder);
+  const before = new Before(after.holders);
   const taken: ClaimEvent[] = [];
   for (const next of after.queue) {
-    const isBlocked = conflicts(before, next);
-    add(next);
+    const isBlocked = before.conflictsWith(next);
+    before.add(next);
     if (isBlocked || taken.length === mostAtOnce) continue;
     const { movesLiveVersion, automatic } = next;
     const data = { site: claim.site, runId: next.runId, nodes: [...next.nodes] };
     taken.push(event('ClaimTaken', { ...data, movesLiveVersion, automatic }));
   }
   return [released, ...taken];
+}
+
+/** All that hold or wait before a run: it conflicts with any of them, or with none. */
+class Before {
+  private readonly nodes = new Set<string>();
+  private movesLiveVersion = false;
+  /** Their servers are looked at when somebody asks: in a queue of publications nobody does. */
+  private readonly unseen: Entry[] = [];
+
+  constructor(entries: readonly Entry[]) {
+    for (const entry of entries) this.add(entry);
+  }
+
+  add(entry: Entry): void {
+    this.movesLiveVersion ||= entry.movesLiveVersion;
+    this.unseen.push(entry);
+  }
+
+  conflictsWith(entry: Entry): boolean {
+    if (this.movesLiveVersion && entry.movesLiveVersion) return true;
+    for (const { nodes } of this.unseen.splice(0)) for (const node of nodes) this.nodes.add(node);
+    for (const node of entry.nodes) if (this.nodes.has(node)) return true;
+    return false;
+  }
 }
 
 function replaceable(claim: Claim, { kind }: Wish): Entry | undefined {
