@@ -8,9 +8,11 @@ import {
   OutsideEventSchema,
   type RecordedEvent,
   ResumeJobSchema,
+  TriggerJobSchema,
 } from '#libs/contracts/index.js';
 import { LogView } from '#libs/event-log/log-view.js';
 import { silentLogger } from '#libs/telemetry/logger.js';
+import { UnknownJob } from '../domain/errors.js';
 import { evolveJobs, type JobsView, jobsAggregates, newJobsView } from '../domain/jobs-view.js';
 import { AfterRuns } from './after-runs.js';
 import { JobStarts } from './job-starts.js';
@@ -156,6 +158,19 @@ describe('jobs by what happens', () => {
     await jobs.heard(told, world.caller());
     await jobs.heard(create(OutsideEventSchema, { id: '18', type: 'test' }), world.caller());
     expect(await requested()).toMatchObject([{ job: 'deploy', trigger: 'event build.done 17' }]);
+  });
+
+  test('begin when a load balancer asks, where it may', async () => {
+    const { jobs } = await jobsOf(replica);
+    const triggers = [{ trigger: { case: 'loadBalancer', value: {} } } as const];
+    await make(jobs, 'asked', { triggers });
+    await make(jobs, 'quiet', {});
+    const ask = (job: string) =>
+      jobs.trigger(create(TriggerJobSchema, { job, loadBalancer: true }), world.caller());
+    await ask('asked');
+    await expect(ask('quiet')).rejects.toThrow('no load balancer may ask for it');
+    await expect(ask('nobody')).rejects.toThrow(UnknownJob);
+    expect(await requested()).toMatchObject([{ job: 'asked', trigger: 'load balancer' }]);
   });
 
   test('begin after the run of another job, and a cycle ends where it began', async () => {

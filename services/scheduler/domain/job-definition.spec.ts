@@ -83,6 +83,11 @@ describe('a job', () => {
 
   test.each([
     [[{ trigger: { case: 'cron', value: { expression: 'every day' } } }], InvalidSchedule],
+    [[{ trigger: { case: 'cron', value: { expression: '0 0 30 2 *' } } }], InvalidSchedule],
+    [
+      [{ trigger: { case: 'cron', value: { expression: '0 3 * * *', timeZone: 'Paris' } } }],
+      InvalidSchedule,
+    ],
     [[{ trigger: { case: 'at', value: { atMs: 0n } } }], InvalidSchedule],
     [[{ trigger: { case: undefined } }], InvalidTrigger],
     [followed('nobody'), UnknownJob],

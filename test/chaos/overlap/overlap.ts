@@ -167,8 +167,17 @@ class Watched {
     this.started.push(runId);
     this.running.add(runId);
     if (this.running.size > 1) this.together += 1;
+    void this.drained.then(() => this.end(runId));
+  }
+
+  /** However long the log is away: a run that is never ended holds all others. */
+  private end(runId: string): Promise<boolean> {
     const ended = event('RunCompleted', { runId, site });
-    void this.drained.then(() => append(this.log, 'outcome', runId, ended));
+    const tell = async () => {
+      await append(this.log, 'outcome', runId, ended);
+      return true;
+    };
+    return until(`the end of ${runId} is in the log`, tell, { timeoutMs: hourMs });
   }
 }
 
