@@ -236,7 +236,7 @@ describe('a service on JetStream', () => {
     await server.restart();
     await createSite('www');
     await handledCount(1);
-    const green = AbortSignal.timeout(5000);
+    const green = AbortSignal.timeout(20_000);
     while ((await ready()).status !== 200) expect(green.aborted).toBe(false);
   });
 

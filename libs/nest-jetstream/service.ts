@@ -11,6 +11,7 @@ import { logWriter } from '#libs/telemetry/adapters/log-file.js';
 import { startTelemetry, type Telemetry } from '#libs/telemetry/adapters/setup.js';
 import { jsonLogger, type Logger, reasonOf } from '#libs/telemetry/logger.js';
 import { gauge } from '#libs/telemetry/metrics.js';
+import { closeApplication } from './close-application.js';
 import { JetStreamStrategy } from './jetstream-strategy.js';
 import { connectNats, natsCheck } from './nats-connection.js';
 import { nestLogger } from './nest-logger.js';
@@ -81,7 +82,7 @@ async function startConnected(
   showHealth(name, readiness, strategy);
   const close = async () => {
     await strategy.close();
-    await app.close();
+    await closeApplication(app, clock);
     if (!nats.isClosed()) await nats.drain();
     logger.info('stopped');
   };

@@ -14,6 +14,7 @@ import { memoryContentStore } from '#libs/content-store/adapters/memory-store.js
 import { strideQuery } from '#libs/content-store/http-stride.js';
 import { generatePrivateKeyPem, signingKeyFromPem } from '#libs/keys/ed25519.js';
 import { signatureHeaders } from '#libs/keys/http-signature.js';
+import { closeApplication } from '#libs/nest-jetstream/close-application.js';
 import { seededRandom } from '#libs/testkit/seeded-random.js';
 import { linkGate } from '#libs/tree/adapters/host-link.js';
 import { type LinkLimits, minuteOfDay, unlimited } from '#libs/tree/link-limits.js';
@@ -57,7 +58,7 @@ async function startGateway(limits: LinkLimits) {
   await app.listen(0, '127.0.0.1');
   url = await app.getUrl();
   closing.push(async () => {
-    await app.close();
+    await closeApplication(app, systemClock);
     rmSync(directory, { recursive: true });
   });
 }

@@ -21,6 +21,7 @@ import { PinBook } from '#libs/content-store/pin-book.js';
 import type { Room } from '#libs/content-store/room.js';
 import { scanTree } from '#libs/delta/adapters/scan-tree.js';
 import { pushedPin } from '#libs/delta/pushed.js';
+import { closeApplication } from '#libs/nest-jetstream/close-application.js';
 import { linkGate } from '#libs/tree/adapters/host-link.js';
 import { unlimited } from '#libs/tree/link-limits.js';
 import { AgentRequests } from '../../app/agent-requests.js';
@@ -73,7 +74,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
-  await app.close();
+  await closeApplication(app, systemClock);
   rmSync(directory, { recursive: true });
 });
 
