@@ -165,7 +165,7 @@ function check(file: FileEntry, status: StatusAt): void {
   if (mode !== file.mode && mode !== readOnlyMode(file.mode)) {
     throw new DamagedBase(file.path, 'it has another mode');
   }
-  if (Math.floor(status.mtimeMs) !== mtimeMs) throw new DamagedBase(file.path, 'it was changed');
+  if (Math.abs(status.mtimeMs - mtimeMs) >= 1) throw new DamagedBase(file.path, 'it was changed');
 }
 
 const statusOf = (stats: Stats): StatusAt => ({
