@@ -6,7 +6,7 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { systemClock } from '#libs/clock/adapters/system-clock.js';
 import { closeApplication } from './close-application.js';
 
-test('an application that closes answers what it was asked, and does not wait for more', async () => {
+test('an application that closes answers what it was asked, and waits for no more', async () => {
   let asked: () => void = () => undefined;
   let answer: () => void = () => undefined;
   const isAsked = new Promise<void>((resolve) => {

@@ -30,10 +30,14 @@ export class Claims {
     return { ...loaded, isRemembered: false };
   }
 
-  /** Takes in what this process has appended after what it saw. */
+  /** Takes in what was appended after what was seen. */
   appended(site: string, before: Loaded<Claim>, events: readonly RecordedEvent[]): void {
     const own = events.filter(({ aggregate }) => aggregate.type === 'claim');
-    if (own.length > 0) this.remember(site, after(site, before, own));
+    const [first] = own;
+    if (!first) return;
+    if (first.version === before.head.version + 1) this.remember(site, after(site, before, own));
+    // A repetition: another replica had appended it already, after what this one has not seen.
+    else this.forget(site);
   }
 
   /** What was seen of it is not all any more. */
