@@ -64,13 +64,17 @@ describe('a trace', () => {
       await until('all servers told theirs', () => members().length >= 2 * nodes.length);
       const servers = new Set(members().map((span) => attribute(span, 'espalier.node')));
       expect([...servers].sort()).toEqual([...plane.nodes].sort());
-      const names = new Set(ofRun().map(({ name }) => name));
       for (const event of ['ChangeSetComputed', 'AssignmentBuilt', 'SegmentPrepared']) {
-        expect(names).toContain(`process ${event}`);
+        await until(`${event} was told`, () =>
+          ofRun().some(({ name }) => name === `process ${event}`),
+        );
       }
-      const leaders = ofRun().filter(({ name }) => name === 'distribute assignment');
-      const ofLeaders = new Set(leaders.map(({ spanId }) => spanId));
-      for (const { parentSpanId = '' } of members()) expect(ofLeaders).toContain(parentSpanId);
+      // A leader's span ends after those of its members.
+      await until("leaders' spans are their parents", () => {
+        const leaders = ofRun().filter(({ name }) => name === 'distribute assignment');
+        const ofLeaders = new Set(leaders.map(({ spanId }) => spanId));
+        return members().every(({ parentSpanId = '' }) => ofLeaders.has(parentSpanId));
+      });
     },
     timeoutMs,
   );
