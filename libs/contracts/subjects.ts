@@ -33,10 +33,6 @@ export const subjects = {
   segmentStatus: (node: string) => `agent.${subjectToken(node)}.segment`,
   /** Asks a staging server for its tree of a site. */
   stagingOrder: (server: string) => `staging.${subjectToken(server)}`,
-  /** Liveness of leaders and their members; never in the log. */
-  presence: (segment: string) => `presence.${subjectToken(segment)}`,
-  /** Live progress of a run; never in the log. */
-  progress: (runId: string) => `progress.${subjectToken(runId)}`,
 } as const;
 
 /** What an agent may publish on and subscribe to: its own subjects only. */
