@@ -15,7 +15,7 @@ import { SolidFrameWriter, type SolidPart } from './solid-frame-writer.js';
 /** Files encoded at a time: a few cores stay busy while results wait for a slow one. */
 const encodersAtOnce = 8;
 /** And so many bytes, of them and their bases: encoding takes several times that in memory. */
-const mostEncodedBytes = 24 * 1024 ** 2;
+const mostEncodedBytes = 40 * 1024 ** 2;
 /** Files that weigh more come first: none of them is waited for at the end. */
 const largeBytes = 12 * 1024 ** 2;
 /** Of memory that encoders use again. */

@@ -1,6 +1,7 @@
 import type { Clock } from '#libs/clock/clock.js';
 import { DomainError } from '#libs/contracts/index.js';
 import { BlobNotFound, type ContentStore } from './content-store.js';
+import { lacking } from './lacking.js';
 import { PinBook } from './pin-book.js';
 import type { CollectableStore, Pin, StoredBlob } from './pins.js';
 
@@ -127,7 +128,6 @@ export async function missingBlobs(
 ): Promise<string[]> {
   const counts = new ReferenceCounts(store);
   await counts.add(await new PinBook(store.shelf, clock).pins());
-  const missing: string[] = [];
-  for (const digest of counts.digests) if (!(await store.has(digest))) missing.push(digest);
-  return missing.sort();
+  const blobs = [...counts.digests].map((digest) => ({ digest }));
+  return (await lacking(store, blobs)).map(({ digest }) => digest).sort();
 }

@@ -8,7 +8,7 @@ import { openContainer, openData, readCommands } from '#libs/assignment/reader.j
 import { writeContainer } from '#libs/assignment/writer.js';
 import { diskContentStore } from '#libs/content-store/adapters/disk-store.js';
 import type { ContentStore } from '#libs/content-store/content-store.js';
-import { type Manifest, treeDigest } from '#libs/content-store/manifest.js';
+import { treeDigest } from '#libs/content-store/manifest.js';
 import { type Command, JobType } from '#libs/contracts/index.js';
 import { scanTree } from '#libs/delta/adapters/scan-tree.js';
 import { storeTree } from '#libs/delta/adapters/store-tree.js';
@@ -34,6 +34,7 @@ interface StepInput {
   readonly work: string;
   readonly level: DeltaLevel;
   readonly baseManifest?: string;
+  readonly baseTreeDigest?: string;
   readonly wantedManifest?: string;
   readonly key?: string;
 }
@@ -50,11 +51,13 @@ async function prepare({ old, new: wantedTree, work }: StepInput) {
   const scan = await scanTree(old, { rules: [] });
   await storeTree(scan, contents);
   await scanTree(wantedTree, { rules: [] });
-  return { baseManifest: await contents.writeManifest(scan.manifest) };
+  const baseManifest = await contents.writeManifest(scan.manifest);
+  return { baseManifest, baseTreeDigest: treeDigest(scan.manifest) };
 }
 
 /** From the new tree on disk to the container. */
-async function encode({ new: wantedTree, work, level, baseManifest = '' }: StepInput) {
+async function encode(input: StepInput) {
+  const { new: wantedTree, work, level, baseManifest = '', baseTreeDigest = '' } = input;
   const contents = contentStore(work);
   const base = await contents.readManifest(baseManifest);
   const startedMs = performance.now();
@@ -67,7 +70,8 @@ async function encode({ new: wantedTree, work, level, baseManifest = '' }: StepI
   const wantedManifest = await contents.writeManifest(scan.manifest);
   const storedMs = performance.now();
   const storedCpuMs = cpuMs();
-  const made = await makeContainer(contents, base, scan.manifest, { work, level, difference });
+  const result = { baseTreeDigest, resultTreeDigest: treeDigest(scan.manifest) };
+  const made = await makeContainer(contents, { work, level, difference, ...result });
   const { counts, changedBytes } = difference;
   const { files, changed, renamed } = counts;
   return {
@@ -90,13 +94,14 @@ interface Making {
   readonly work: string;
   readonly level: DeltaLevel;
   readonly difference: TreeDifference;
+  /** The control plane knows it of the live tree. */
+  readonly baseTreeDigest: string;
+  readonly resultTreeDigest: string;
 }
 
 async function makeContainer(
   contents: ContentStore,
-  base: Manifest,
-  wanted: Manifest,
-  { work, level, difference }: Making,
+  { work, level, difference, baseTreeDigest, resultTreeDigest }: Making,
 ) {
   const dataPath = join(work, 'data');
   const policy = {
@@ -111,8 +116,8 @@ async function makeContainer(
   const header = {
     ...{ assignmentId: 'bench-1', runId: 'bench', site: 'bench', sequence: 1n },
     ...{ type: JobType.PUBLISH, part: 1, parts: 1 },
-    baseTreeDigest: digestBytes(base),
-    resultTreeDigest: digestBytes(wanted),
+    baseTreeDigest: digestBytes(baseTreeDigest),
+    resultTreeDigest: digestBytes(resultTreeDigest),
     diskNeededBytes: BigInt(difference.diskNeededBytes),
   };
   const { containerBytes } = await writeContainer(join(work, 'container'), header, body, [key]);
@@ -197,8 +202,8 @@ function encodingsOf(commands: readonly Command[]) {
   return result;
 }
 
-function digestBytes(manifest: Manifest): Uint8Array {
-  return new Uint8Array(Buffer.from(treeDigest(manifest), 'hex'));
+function digestBytes(digest: string): Uint8Array {
+  return new Uint8Array(Buffer.from(digest, 'hex'));
 }
 
 /** What all threads of this process have used: tells of the work where the machine is shared. */

@@ -83,7 +83,9 @@ async function measure(level: DeltaLevel) {
   const encodePeakRssMb = Math.max(...rounds.map((round) => round.encoded.peakRssMb));
   const decodePeakRssMb = Math.max(...rounds.map((round) => round.applied.peakRssMb));
   const { files, changed, renamed, similar, updateBytes, scanMs, storeMs, compileMs } = encoded;
-  const peers = options.peers ? await measurePeers(trees.old, trees.new, peerDirectory()) : [];
+  const peers = options.peers
+    ? await measurePeers(trees.old, trees.new, peerDirectory(), rounds.length)
+    : [];
   return {
     ...{ files, changed, renamed, similar, updateBytes, scanMs },
     encodeMs: storeMs + compileMs,

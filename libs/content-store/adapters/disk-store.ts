@@ -87,6 +87,8 @@ class DiskStore implements DiskContentStore {
   }
 
   async has(digest: string): Promise<boolean> {
+    const turn = this.pause();
+    if (turn) await turn;
     return isDigest(digest) && existsSync(this.pathOf(digest));
   }
 

@@ -1,12 +1,11 @@
 import { Lanes } from '#libs/content-store/adapters/lanes.js';
-import { timeSlice } from '#libs/content-store/adapters/time-slice.js';
 import { type ContentStore, DigestMismatch } from '#libs/content-store/content-store.js';
+import { lacking } from '#libs/content-store/lacking.js';
 import type { FileEntry } from '#libs/content-store/manifest.js';
 import type { ScanResult } from '../scan.js';
 import { FileChangedWhileRead } from '../scan-errors.js';
 import { isMissing } from './walk.js';
 
-const sliceMs = 20;
 /** Enough to share the cost of durability, few enough not to hold up the event loop. */
 const filesAtOnce = 2048;
 
@@ -18,19 +17,10 @@ export async function storeTree(
   scan: Pick<ScanResult, 'root' | 'manifest'>,
   store: ContentStore,
 ): Promise<void> {
-  const pause = timeSlice(sliceMs);
-  const digests = new Set<string>();
-  const lacking: FileEntry[] = [];
-  for (const entry of scan.manifest) {
-    if (entry.type !== 'file' || digests.has(entry.digest)) continue;
-    digests.add(entry.digest);
-    const turn = pause();
-    if (turn) await turn;
-    if (!(await store.has(entry.digest))) lacking.push(entry);
-  }
+  const files = scan.manifest.filter((entry) => entry.type === 'file');
   const lanes = new Lanes(filesAtOnce);
   const take = (file: FileEntry) => lanes.run(() => storeFile(scan.root, file, store));
-  await Promise.all(lacking.map(take));
+  await Promise.all((await lacking(store, files)).map(take));
 }
 
 async function storeFile(root: string, file: FileEntry, store: ContentStore): Promise<void> {

@@ -1,5 +1,6 @@
 import { checkedContent } from '#libs/content-store/checked-content.js';
 import type { ContentStore } from '#libs/content-store/content-store.js';
+import { lacking } from '#libs/content-store/lacking.js';
 import { type Manifest, treeDigest } from '#libs/content-store/manifest.js';
 import { decodeManifest, MalformedManifest } from '#libs/content-store/manifest-codec.js';
 import type { PinBook } from '#libs/content-store/pin-book.js';
@@ -54,10 +55,10 @@ export class PushedTrees {
     const { pins, room } = this.ports;
     await pins.hold(name, holdMs);
     const missing = await this.missing(manifest);
-    const bytes = [...missing.values()].reduce((sum, file) => sum + file.sizeBytes, 0);
+    const bytes = missing.reduce((sum, file) => sum + file.sizeBytes, 0);
     const measured = await room();
     if (measured) requireRoom(measured, bytes);
-    return { digests: [...missing.keys()], bytes };
+    return { digests: missing.map((file) => file.digest), bytes };
   }
 
   /** Stores one blob. @throws DigestMismatch, ContentTooLong: then nothing is stored */
@@ -74,7 +75,7 @@ export class PushedTrees {
   async keep(tree: PushedTree, manifestBytes: Uint8Array) {
     const name = pinOf(tree);
     const manifest = parse(manifestBytes);
-    const [first, ...others] = (await this.missing(manifest)).values();
+    const [first, ...others] = await this.missing(manifest);
     if (first) throw new ContentNotPushed(first.path, 1 + others.length);
     const { store, pins } = this.ports;
     const manifestDigest = await store.writeManifest(manifest);
@@ -90,13 +91,11 @@ export class PushedTrees {
     return { manifestDigest, treeDigest: treeDigest(manifest) };
   }
 
-  private async missing(manifest: Manifest) {
-    const missing = new Map<string, { path: string; sizeBytes: number }>();
-    for (const entry of manifest) {
-      if (entry.type !== 'file' || missing.has(entry.digest)) continue;
-      if (!(await this.ports.store.has(entry.digest))) missing.set(entry.digest, entry);
-    }
-    return missing;
+  private missing(manifest: Manifest) {
+    return lacking(
+      this.ports.store,
+      manifest.filter((entry) => entry.type === 'file'),
+    );
   }
 }
 
