@@ -1,6 +1,12 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { contentOfBlock, openBlock } from './block-cipher.js';
-import { type AssignmentHead, blockBytes, blockRange, verifyBlock } from './container.js';
+import {
+  type AssignmentHead,
+  blockBytes,
+  blockRange,
+  sealedStretch,
+  verifyBlock,
+} from './container.js';
 import { AssignmentRefused } from './errors.js';
 import { readExactly } from './file-bytes.js';
 
@@ -44,7 +50,8 @@ export async function openBody(
 /** Reads whole blocks and keeps the last one: the next read often begins in it. */
 function inBlocks(file: FileHandle, head: AssignmentHead, { dataKey, verify }: BodyOptions) {
   const { part } = head.header;
-  const contentBytes = dataKey ? contentOfBlock(blockBytes) : blockBytes;
+  const sealed = sealedStretch(head.header);
+  const grownBytes = sealed.storedBytes - sealed.contentBytes;
   let last: { index: number; content: Promise<Uint8Array> } | undefined;
   const load = async (index: number): Promise<Uint8Array> => {
     if (index >= head.layout.blockCount) throw damaged('a read goes beyond the end of the body');
@@ -53,15 +60,26 @@ function inBlocks(file: FileHandle, head: AssignmentHead, { dataKey, verify }: B
     if (verify && !verifyBlock(head, index, stored)) {
       throw damaged(`block ${index} is not the one that was signed`);
     }
-    return dataKey ? openBlock(dataKey, { part, index }, stored) : stored;
+    const sealedBytes = Math.min(length, sealed.storedBytes - index * blockBytes);
+    if (!dataKey || sealedBytes <= 0) return stored;
+    const opened = openBlock(dataKey, { part, index }, stored.subarray(0, sealedBytes));
+    return sealedBytes < length ? Buffer.concat([opened, stored.subarray(sealedBytes)]) : opened;
   };
+  const indexOf = (offset: number) =>
+    offset < sealed.contentBytes
+      ? Math.floor(offset / contentOfBlock(blockBytes))
+      : Math.floor((offset + grownBytes) / blockBytes);
+  const startOf = (index: number) =>
+    index * blockBytes < sealed.storedBytes
+      ? index * contentOfBlock(blockBytes)
+      : index * blockBytes - grownBytes;
   return async (offset: number, length: number): Promise<Uint8Array> => {
     const result = new Uint8Array(length);
     for (let done = 0; done < length; ) {
-      const index = Math.floor((offset + done) / contentBytes);
+      const index = indexOf(offset + done);
       if (last?.index !== index) last = { index, content: load(index) };
       const content = await last.content;
-      const start = offset + done - index * contentBytes;
+      const start = offset + done - startOf(index);
       const piece = content.subarray(start, start + length - done);
       if (piece.length === 0) throw damaged('a read goes beyond the end of the body');
       result.set(piece, done);

@@ -15,6 +15,8 @@ export interface Body extends CommandBuffer {
   readonly share: JobShare;
   /** What the body is sealed with; its leaves are of the sealed blocks. */
   readonly dataKey?: Uint8Array;
+  /** The last bytes of its data, which travel in clear where the rest is sealed. */
+  readonly clearBytes: number;
   readonly leaves: Uint8Array;
   /** As it stands in the container. */
   readonly bodyBytes: number;
@@ -33,6 +35,8 @@ export interface JobShare {
 export interface MeasureOptions {
   /** Encrypts the body. */
   readonly dataKey?: Uint8Array;
+  /** But not the last so many bytes of the data; 0 unless told. */
+  readonly clearBytes?: number;
   /** The largest body of one container; what is more becomes further parts. */
   readonly maxBodyBytes?: number;
   /** How hard to work for fewer bytes of commands; `default` unless told. */
@@ -59,8 +63,9 @@ export async function measureBody(
 export async function measureJob(
   commands: Iterable<Command>,
   dataPath?: string,
-  { dataKey, maxBodyBytes = limits.bodyBytes, level = 'default' }: MeasureOptions = {},
+  options: MeasureOptions = {},
 ): Promise<readonly Body[]> {
+  const { dataKey, clearBytes = 0, maxBodyBytes = limits.bodyBytes, level = 'default' } = options;
   const jobDataBytes = dataPath === undefined ? 0 : (await stat(dataPath)).size;
   const room = dataKey ? largestSealed(maxBodyBytes) : maxBodyBytes;
   const buffers = await commandBuffers(commands, room, level);
@@ -69,7 +74,7 @@ export async function measureJob(
     ...(dataPath === undefined ? {} : { dataPath }),
     ...(dataKey ? { dataKey } : {}),
   };
-  return shared(buffers, source, { jobCommandCount, jobDataBytes }, room);
+  return shared(buffers, source, { jobCommandCount, jobDataBytes, clearBytes }, room);
 }
 
 /**
@@ -83,19 +88,25 @@ export async function bodiesOf(
 ): Promise<readonly Body[]> {
   if (!dataKey && body.bodyBytes <= maxBodyBytes) return [body];
   const room = dataKey ? largestSealed(maxBodyBytes) : maxBodyBytes;
-  const { dataPath, commandCount, dataBytes } = body;
+  const { dataPath, commandCount, dataBytes, clearBytes } = body;
   const source = {
     ...(dataPath === undefined ? {} : { dataPath }),
     ...(dataKey ? { dataKey } : {}),
   };
-  const job = { jobCommandCount: commandCount, jobDataBytes: dataBytes };
+  const job = { jobCommandCount: commandCount, jobDataBytes: dataBytes, clearBytes };
   return shared([body], source, job, room);
 }
 
 /** What is kept of a plain body that was measured whole. */
 export type KeptBody = Pick<
   Body,
-  'commands' | 'commandCount' | 'commandsCompression' | 'dataBytes' | 'dataPath' | 'leaves'
+  | 'commands'
+  | 'commandCount'
+  | 'commandsCompression'
+  | 'dataBytes'
+  | 'dataPath'
+  | 'clearBytes'
+  | 'leaves'
 >;
 
 /** The body again. */
@@ -107,10 +118,14 @@ export function restoredBody(kept: KeptBody): Body {
   return { ...kept, ...buffer, share, bodyBytes: buffer.commandsBytes + dataBytes };
 }
 
+interface WholeJob extends Pick<JobShare, 'jobCommandCount' | 'jobDataBytes'> {
+  readonly clearBytes: number;
+}
+
 async function shared(
   buffers: readonly CommandBuffer[],
   source: Pick<Body, 'dataPath' | 'dataKey'>,
-  job: Pick<JobShare, 'jobCommandCount' | 'jobDataBytes'>,
+  { clearBytes: jobClearBytes, ...job }: WholeJob,
   room: number,
 ): Promise<readonly Body[]> {
   const shares = shareOut(buffers, job.jobDataBytes, room);
@@ -120,17 +135,19 @@ async function shared(
     const { commands, commandsBytes, commandsCompression, commandsDigest, commandCount } = buffer;
     const facts = { commands, commandsBytes, commandsCompression, commandsDigest, commandCount };
     const share = { part: bodies.length + 1, parts: shares.length, dataOffset, ...job };
-    bodies.push(await measured({ ...facts, ...source, dataBytes, share }));
+    const clearFrom = Math.max(dataOffset, job.jobDataBytes - jobClearBytes);
+    const clearBytes = Math.max(0, dataOffset + dataBytes - clearFrom);
+    bodies.push(await measured({ ...facts, ...source, dataBytes, clearBytes, share }));
   }
   return bodies;
 }
 
 /** The body as it stands in the container. */
 export function bodyChunks(body: Unmeasured): AsyncIterable<Uint8Array> {
-  const plain = plainChunks(body);
-  return body.dataKey ? sealed(plain, body.dataKey, body.share.part) : plain;
+  return body.dataKey ? sealedChunks(body, body.dataKey) : plainChunks(body, body.dataBytes);
 }
 
+type Chunks = AsyncGenerator<Uint8Array, void, undefined>;
 type Unmeasured = Omit<Body, 'leaves' | 'bodyBytes'>;
 
 async function measured(body: Unmeasured): Promise<Body> {
@@ -143,23 +160,26 @@ async function measured(body: Unmeasured): Promise<Body> {
   return { ...body, leaves: Buffer.concat(leaves), bodyBytes };
 }
 
-async function* plainChunks(body: Unmeasured): AsyncGenerator<Uint8Array, void, undefined> {
+/** Commands, and the body's data before `to`. */
+async function* plainChunks(body: Unmeasured, to: number): Chunks {
   yield* body.commands;
-  const { dataPath, dataBytes, share } = body;
-  if (dataPath === undefined || dataBytes === 0) return;
-  const range = { start: share.dataOffset, end: share.dataOffset + dataBytes - 1 };
+  yield* dataChunks(body, 0, to);
+}
+
+async function* dataChunks({ dataPath, share }: Unmeasured, from: number, to: number): Chunks {
+  if (dataPath === undefined || from === to) return;
+  const range = { start: share.dataOffset + from, end: share.dataOffset + to - 1 };
   yield* createReadStream(dataPath, range) as AsyncIterable<Buffer>;
 }
 
-async function* sealed(
-  plain: AsyncIterable<Uint8Array>,
-  key: Uint8Array,
-  part: number,
-): AsyncGenerator<Uint8Array, void, undefined> {
+async function* sealedChunks(body: Unmeasured, key: Uint8Array): Chunks {
+  const { dataBytes, clearBytes, share } = body;
+  const plain = plainChunks(body, dataBytes - clearBytes);
   let index = 0;
   for await (const block of blocksOf(plain, contentOfBlock(blockBytes))) {
-    yield sealBlock(key, { part, index: index++ }, block);
+    yield sealBlock(key, { part: share.part, index: index++ }, block);
   }
+  yield* dataChunks(body, dataBytes - clearBytes, dataBytes);
 }
 
 /** Cuts a stream into blocks; the last is what is left. A block is valid until the next. */

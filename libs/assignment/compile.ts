@@ -12,10 +12,13 @@ import * as commands from './commands.js';
 import { DataFile } from './data-file.js';
 import type { EncodingPolicy } from './encoding-policy.js';
 import { contentCommands } from './new-contents.js';
+import { bySealing } from './sealing.js';
 
 export interface CompiledAssignment {
   readonly commands: readonly Command[];
   readonly dataBytes: number;
+  /** The last of them: content that is not to be sealed with the rest. */
+  readonly clearBytes: number;
 }
 
 /**
@@ -34,7 +37,12 @@ export async function compileAssignment(
 ): Promise<CompiledAssignment> {
   const data = await DataFile.create(dataPath);
   try {
-    const contents = await contentCommands(difference, store, policy, data);
+    const { sealed, clear } = policy.sealing
+      ? bySealing(difference, policy.sealing)
+      : { sealed: difference };
+    const contents = await contentCommands(sealed, store, policy, data);
+    const sealedBytes = data.sizeBytes;
+    if (clear) contents.push(...(await contentCommands(clear, store, policy, data)));
     return {
       commands: [
         ...removals(difference),
@@ -45,6 +53,7 @@ export async function compileAssignment(
         ...adjustments(difference),
       ],
       dataBytes: data.sizeBytes,
+      clearBytes: data.sizeBytes - sealedBytes,
     };
   } finally {
     await data.close();

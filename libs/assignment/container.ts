@@ -167,8 +167,15 @@ export function verifyBlockByProof(
 
 /** Length of commands and data as they stand in the container. */
 export function bodyLength(header: AssignmentHeader): number {
-  const plainBytes = Number(header.commandsBytes + header.dataBytes);
-  return header.encryption ? sealedLength(plainBytes, blockBytes) : plainBytes;
+  const { contentBytes, storedBytes } = sealedStretch(header);
+  return storedBytes + Number(header.commandsBytes + header.dataBytes) - contentBytes;
+}
+
+/** What of a body is sealed, from its start: commands and data before sealing, and as stored. */
+export function sealedStretch({ encryption, commandsBytes, dataBytes }: AssignmentHeader) {
+  if (!encryption) return { contentBytes: 0, storedBytes: 0 };
+  const contentBytes = Number(commandsBytes + dataBytes - encryption.clearDataBytes);
+  return { contentBytes, storedBytes: sealedLength(contentBytes, blockBytes) };
 }
 
 function parseHeader(payload: Uint8Array): AssignmentHeader {
@@ -184,6 +191,9 @@ function checkHeader(header: AssignmentHeader, layout: ContainerLayout, leaves: 
     throw malformed('the header names no assignment or no site');
   }
   checkShare(header);
+  if (header.encryption && header.encryption.clearDataBytes > header.dataBytes) {
+    throw malformed('the header says more data in clear than there is');
+  }
   if (bodyLength(header) !== layout.bodyBytes) {
     throw malformed('the body has not the length that the header says');
   }

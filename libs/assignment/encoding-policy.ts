@@ -1,5 +1,6 @@
 import type { NativeCapabilities } from '#libs/native/capabilities.js';
 import { extensionOf } from './never-compress.js';
+import type { SealingPolicy } from './sealing.js';
 
 /** How hard the builder works for fewer bytes. */
 export const deltaLevels = ['fast', 'default', 'small'] as const;
@@ -19,6 +20,8 @@ export interface EncodingPolicy {
   readonly patchesFiles?: boolean;
   /** `default` unless told. */
   readonly level?: DeltaLevel;
+  /** Where the body will be sealed, what travels in clear all the same; nothing unless told. */
+  readonly sealing?: SealingPolicy;
 }
 
 /** With its base, and what is made of it, it takes four times as much. */

@@ -1,7 +1,6 @@
 import type { ContentStore } from '#libs/content-store/content-store.js';
 import type { FileEntry, TreeEntry } from '#libs/content-store/manifest.js';
 import type { Command, DataSlice } from '#libs/contracts/index.js';
-import type { TreeDifference } from '#libs/delta/tree-difference.js';
 import { type TakeMemory, WorkMemory } from '#libs/native/work-memory.js';
 import { contentOf } from './blob-bytes.js';
 import * as commands from './commands.js';
@@ -9,6 +8,7 @@ import type { DataFile } from './data-file.js';
 import { type Encoder, encodeContent } from './encode-content.js';
 import { canCompress, type EncodingPolicy, levelsOf } from './encoding-policy.js';
 import { orderedMap } from './ordered-map.js';
+import type { ContentDifference } from './sealing.js';
 import { similarBases } from './similar-bases.js';
 import { SolidFrameWriter, type SolidPart } from './solid-frame-writer.js';
 
@@ -39,7 +39,7 @@ interface NewContent {
 
 /** Commands for all files whose content the base has not; the content goes to `data`. */
 export async function contentCommands(
-  difference: TreeDifference,
+  difference: ContentDifference,
   store: ContentStore,
   policy: EncodingPolicy,
   data: DataFile,
@@ -73,7 +73,7 @@ interface SortedOut {
   readonly again: readonly FileEntry[];
 }
 
-async function sortOut(difference: TreeDifference, fresh: readonly FileEntry[], work: Work) {
+async function sortOut(difference: ContentDifference, fresh: readonly FileEntry[], work: Work) {
   return without(fresh, work.policy, await similarBases(difference, fresh, work));
 }
 
@@ -99,7 +99,7 @@ function isSolid({ path, sizeBytes }: FileEntry, policy: EncodingPolicy): boolea
   return sizeBytes > 0 && sizeBytes <= solidFileBytes && canCompress(policy, path);
 }
 
-function freshFiles({ added, typeChanged }: TreeDifference): FileEntry[] {
+function freshFiles({ added, typeChanged }: ContentDifference): FileEntry[] {
   const fresh: FileEntry[] = [...added];
   for (const { from, wanted } of typeChanged) if (!from && isFile(wanted)) fresh.push(wanted);
   return fresh;

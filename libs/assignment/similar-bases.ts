@@ -1,10 +1,10 @@
 import type { ContentStore } from '#libs/content-store/content-store.js';
 import type { FileEntry } from '#libs/content-store/manifest.js';
 import { SimilarFiles, smallestSketchedBytes } from '#libs/delta/sketch.js';
-import type { TreeDifference } from '#libs/delta/tree-difference.js';
 import type { Encoder } from './encode-content.js';
 import { isCompressedFormat } from './encoding-policy.js';
 import { orderedMap } from './ordered-map.js';
+import type { ContentDifference } from './sealing.js';
 import { Sketches } from './sketches.js';
 
 /**
@@ -21,7 +21,7 @@ const limits = { atOnce: 16 };
  * goes, what was renamed and what changed, in this order: content that moves leaves a gap.
  */
 export async function similarBases(
-  difference: TreeDifference,
+  difference: ContentDifference,
   fresh: readonly FileEntry[],
   { store, policy, memory }: Encoder,
 ): Promise<Map<FileEntry, FileEntry>> {
@@ -80,7 +80,7 @@ function bytesOf(files: readonly FileEntry[]): number {
   return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 }
 
-function candidates({ deleted, renamed, changed }: TreeDifference): FileEntry[] {
+function candidates({ deleted, renamed, changed }: ContentDifference): FileEntry[] {
   return [
     ...deleted,
     ...renamed.map((rename) => rename.from),

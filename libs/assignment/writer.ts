@@ -117,6 +117,8 @@ export function switchAssignment(fields: SwitchFields): HeaderFields {
 
 function headerOf(fields: HeaderFields, body: Body): AssignmentHeader {
   const { part, parts, dataOffset, jobDataBytes, jobCommandCount } = body.share;
+  const { encryption } = fields;
+  const clearDataBytes = BigInt(body.clearBytes);
   const ofParts = {
     dataOffset: BigInt(dataOffset),
     jobDataBytes: BigInt(jobDataBytes),
@@ -127,6 +129,7 @@ function headerOf(fields: HeaderFields, body: Body): AssignmentHeader {
     part,
     parts,
     ...(parts > 1 ? ofParts : {}),
+    ...(encryption ? { encryption: { ...encryption, clearDataBytes } } : {}),
     commandCount: BigInt(body.commandCount),
     commandsBytes: BigInt(body.commandsBytes),
     commandsDigest: body.commandsDigest,

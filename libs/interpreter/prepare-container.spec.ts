@@ -38,10 +38,15 @@ const tree = contents.map((content, index) =>
 
 /** A job of all the contents, in parts of at most `maxBodyBytes`. @returns the containers */
 async function job(
-  options: { maxBodyBytes: number; wrapped?: WrappedDataKey; firstSequence?: number },
+  options: {
+    maxBodyBytes: number;
+    wrapped?: WrappedDataKey;
+    clearBytes?: number;
+    firstSequence?: number;
+  },
   fields: object = {},
 ): Promise<string[]> {
-  const { maxBodyBytes, wrapped, firstSequence = 1 } = options;
+  const { maxBodyBytes, wrapped, clearBytes = 0, firstSequence = 1 } = options;
   const dataPath = join(disk.root, `data-${firstSequence}`);
   const data = await DataFile.create(dataPath);
   const commands: Command[] = [];
@@ -57,7 +62,8 @@ async function job(
     commands.push(create(CommandSchema, { command: { case: 'putFile', value } }));
   }
   await data.close();
-  const measuring = { maxBodyBytes, ...(wrapped ? { dataKey: wrapped.dataKey } : {}) };
+  const sealing = wrapped ? { dataKey: wrapped.dataKey, clearBytes } : {};
+  const measuring = { maxBodyBytes, ...sealing };
   const bodies = await measureJob(commands, dataPath, measuring);
   const paths: string[] = [];
   for (const [index, body] of bodies.entries()) {
@@ -135,9 +141,14 @@ describe('a job in parts', () => {
 });
 
 describe('an encrypted job', () => {
-  test.each([4 * 1024 ** 3, 60_000])('is prepared by whom it is for (%d)', async (maxBodyBytes) => {
+  test.each([
+    [4 * 1024 ** 3, 0],
+    [60_000, 0],
+    [4 * 1024 ** 3, 100_001],
+    [60_000, 100_001],
+  ])('is prepared by whom it is for (%d, %d in clear)', async (maxBodyBytes, clearBytes) => {
     const wrapped = newDataKey({ site: 'www', runId: 'run-1' }, [paris]);
-    const paths = await job({ maxBodyBytes, wrapped });
+    const paths = await job({ maxBodyBytes, wrapped, clearBytes });
     for (const path of paths) await take(path, byKey);
     expect(await digestOfTree(disk.version(paths.length))).toBe(treeDigest(tree));
   });

@@ -2,11 +2,13 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { measureBody } from '#libs/assignment/body.js';
 import { compileAssignment } from '#libs/assignment/compile.js';
+import { newDataKey } from '#libs/assignment/data-key.js';
 import { deltaLevels, type EncodingPolicy } from '#libs/assignment/encoding-policy.js';
 import { compressedFormats } from '#libs/assignment/never-compress.js';
 import { openContainer, openData, readCommands } from '#libs/assignment/reader.js';
-import { writeAssignment } from '#libs/assignment/writer.js';
+import { writeContainer } from '#libs/assignment/writer.js';
 import { memoryContentStore } from '#libs/content-store/adapters/memory-store.js';
 import { treeDigest } from '#libs/content-store/manifest.js';
 import { JobType } from '#libs/contracts/index.js';
@@ -41,6 +43,7 @@ const policies: [string, Partial<EncodingPolicy>][] = [
   ...deltaLevels.map((level): [string, Partial<EncodingPolicy>] => [`level ${level}`, { level }]),
   ['large files in segments', { largestInMemoryBytes: 25_000 }],
   ['no reference prefixes', { capabilities: { zstd: native.name, zstdPrefix: false } }],
+  ['some types in clear', { sealing: { encryptOnly: ['.bin', '.js'], neverEncrypt: [] } }],
   ['no compressor', { capabilities: { zstd: 'none', zstdPrefix: false } }],
 ];
 const hostPolicy: EncodingPolicy = {
@@ -90,18 +93,23 @@ async function makeWith(policy: EncodingPolicy, { old, wanted, result }: Places)
   const [base = [], target = []] = scans.map((scan) => scan.manifest);
   const difference = diffManifests(base, target);
   const path = join(directory, 'container');
-  const { commands } = await compileAssignment(difference, store, policy, `${path}.data`);
+  const dataPath = `${path}.data`;
+  const { commands, clearBytes } = await compileAssignment(difference, store, policy, dataPath);
+  const wrapped = policy.sealing && newDataKey({ site: 'www', runId: 'run-1' }, []);
+  const dataKey = wrapped?.dataKey;
+  const body = await measureBody(commands, dataPath, dataKey ? { dataKey, clearBytes } : {});
   const header = {
     ...{ assignmentId: 'www-1', runId: 'run-1', site: 'www', sequence: 1n },
     ...{ type: JobType.PUBLISH, part: 1, parts: 1 },
     baseTreeDigest: digestBytes(treeDigest(base)),
     resultTreeDigest: digestBytes(treeDigest(target)),
     diskNeededBytes: BigInt(difference.diskNeededBytes),
+    ...(wrapped ? { encryption: wrapped.encryption } : {}),
   };
-  await writeAssignment({ path, header, commands, data: `${path}.data`, keys: [key] });
+  await writeContainer(path, header, body, [key]);
   const head = await openContainer(path, { keys: [key.publicKey], threshold: 1 });
-  const plan = planAssignment(base, await readCommands(path, head), head.header);
-  const data = await openData(path, head);
+  const plan = planAssignment(base, await readCommands(path, head, dataKey), head.header);
+  const data = await openData(path, head, dataKey);
   const pristine = join(directory, 'pristine');
   try {
     await buildVersion({ tree: result, pristine }, plan.steps, {

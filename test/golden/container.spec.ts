@@ -1,12 +1,15 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import { expect, test } from '@jest/globals';
+import { measureBody } from '#libs/assignment/body.js';
+import { dataKeyFor, newDataKey } from '#libs/assignment/data-key.js';
 import { openContainer, openData, readCommands, verifyBody } from '#libs/assignment/reader.js';
-import { writeAssignment } from '#libs/assignment/writer.js';
+import { writeAssignment, writeContainer } from '#libs/assignment/writer.js';
 import { type Command, CommandSchema, Compression, JobType } from '#libs/contracts/index.js';
 import { signingKeyFromPem } from '#libs/keys/ed25519.js';
+import { agreementPrivateKey } from '#libs/keys/x25519.js';
 
 /** Files of the source tree, from the compiled test in dist/test/golden. */
 const golden = join(dirname(new URL(import.meta.url).pathname), '../../../test/golden');
@@ -44,12 +47,16 @@ const header = {
   scope: { nodes: ['paris-1', 'paris-2'] },
 };
 
-/** The key of a known seed: 32 bytes of 1. */
-const seed = Buffer.alloc(32, 1);
-const pkcs8 = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
-const key = signingKeyFromPem(
-  `-----BEGIN PRIVATE KEY-----\n${pkcs8.toString('base64')}\n-----END PRIVATE KEY-----\n`,
-);
+/** Signs: the key of 32 bytes of 1. */
+const key = signingKeyFromPem(pemOf(1));
+/** Of the server that may read what is sealed: the key of 32 bytes of 2. */
+const serverPem = pemOf(2);
+
+function pemOf(byte: number): string {
+  const seed = Buffer.alloc(32, byte);
+  const pkcs8 = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
+  return `-----BEGIN PRIVATE KEY-----\n${pkcs8.toString('base64')}\n-----END PRIVATE KEY-----\n`;
+}
 
 test('the container written today is the golden one, byte for byte', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'espalier-golden-'));
@@ -78,3 +85,34 @@ test('the golden container is read for ever', async () => {
   expect(Buffer.from(await data.read(slice as never, content.length))).toEqual(content);
   await data.close();
 });
+
+/*
+ * The same, sealed for paris-1, but for the content of hello.txt. Its key agreement is of a random
+ * key, so that it is read only; WRITE_GOLDEN=1 makes it anew.
+ */
+test('the golden sealed container is read for ever', async () => {
+  const path = join(golden, 'sealed-container.bin');
+  if (process.env.WRITE_GOLDEN) await writeSealed(path);
+  const head = await openContainer(path, { keys: [key.publicKey], threshold: 1 });
+  expect(head.header.encryption?.clearDataBytes).toBe(BigInt(content.length));
+  await verifyBody(path, head);
+  const dataKey = dataKeyFor(head.header, 'paris-1', agreementPrivateKey(serverPem));
+  expect(await readCommands(path, head, dataKey)).toEqual(commands);
+  const data = await openData(path, head, dataKey);
+  const slice = { offset: 0n, length: BigInt(content.length), compression: Compression.NONE };
+  expect(Buffer.from(await data.read(slice as never, content.length))).toEqual(content);
+  await data.close();
+  const bytes = await readFile(path);
+  expect([bytes.includes('hello.txt'), bytes.includes(content)]).toEqual([false, true]);
+});
+
+async function writeSealed(path: string): Promise<void> {
+  const { publicKey } = signingKeyFromPem(serverPem);
+  const wrapped = newDataKey(header, [{ node: 'paris-1', publicKey }]);
+  const { dataKey, encryption } = wrapped;
+  const dataPath = `${path}.data`;
+  await writeFile(dataPath, content);
+  const body = await measureBody(commands, dataPath, { dataKey, clearBytes: content.length });
+  await writeContainer(path, { ...header, encryption }, body, [key]);
+  await rm(dataPath);
+}

@@ -21,12 +21,13 @@ import { runHook } from '../commands.js';
 import { compileAssignment } from '../compile.js';
 
 /** Changes when other bytes are made of the same trees. */
-const format = 6;
+const format = 7;
 
 interface Description {
   readonly commandCount: number;
   readonly commandsCompression: Compression;
   readonly dataBytes: number;
+  readonly clearBytes: number;
   readonly leaves: string;
 }
 
@@ -56,11 +57,12 @@ async function compileBody(
   const base: Manifest =
     baseManifest === '' ? emptyManifest : await store.readManifest(baseManifest);
   const difference = diffManifests(base, await store.readManifest(resultManifest));
-  const { commands } = await compileAssignment(difference, store, policy, dataPath);
+  const { commands, clearBytes } = await compileAssignment(difference, store, policy, dataPath);
   // Whole, whatever its size: it is shared out, or sealed, for each job.
   const { level } = policy;
   return measureBody([...commands, ...hooks.map(runHook)], dataPath, {
     maxBodyBytes: Number.MAX_SAFE_INTEGER,
+    clearBytes,
     level,
   });
 }
@@ -72,13 +74,15 @@ function keyOf({ baseManifest, resultManifest, policy, hooks = [] }: BodyRequest
     largestInMemoryBytes,
     level = 'default',
     patchesFiles,
+    sealing,
   } = policy;
   const { zstd, zstdPrefix } = capabilities;
   const settings = [neverCompress, zstd, zstdPrefix, largestInMemoryBytes, level];
   const whole = patchesFiles === false ? ['whole files'] : [];
+  const clear = sealing ? [{ sealing }] : [];
   const last = hooks.length > 0 ? [{ hooks }] : [];
   const trees = [baseManifest, resultManifest];
-  const parts = JSON.stringify([format, ...trees, ...settings, ...whole, ...last]);
+  const parts = JSON.stringify([format, ...trees, ...settings, ...whole, ...clear, ...last]);
   return createHash('sha256').update(parts).digest('hex');
 }
 
@@ -102,10 +106,10 @@ async function take(place: string, target: string): Promise<Body | undefined> {
 
 /** All of it, or nothing: the directory appears complete. */
 async function put(place: string, body: Body): Promise<void> {
-  const { commandCount, commandsCompression, dataBytes, leaves, dataPath } = body;
+  const { commandCount, commandsCompression, dataBytes, clearBytes, leaves, dataPath } = body;
   const unfinished = `${place}.${randomUUID()}`;
   const description: Description = {
-    ...{ commandCount, commandsCompression, dataBytes },
+    ...{ commandCount, commandsCompression, dataBytes, clearBytes },
     leaves: Buffer.from(leaves).toString('base64'),
   };
   try {

@@ -61,6 +61,7 @@ type ChangeSet = RecordedEvent<'ChangeSetComputed'>;
 type Commit = RecordedEvent<'CommitIssued'>;
 
 const maxAttempts = 20;
+const sealing = 'aes-256-gcm';
 
 /** Builds, signs, stores and records assignments. Handlers may be called again at any time. */
 export class AssignmentBuilder {
@@ -152,7 +153,7 @@ export class AssignmentBuilder {
   private async dataKeyOf(run: RunStarted): Promise<WrappedDataKey | undefined> {
     const encryption = run.policy?.encryption || 'none';
     if (encryption === 'none') return undefined;
-    if (encryption !== 'aes-256-gcm') throw new Error(`the encryption ${encryption} is unknown`);
+    if (encryption !== sealing) throw new Error(`the encryption ${encryption} is unknown`);
     const recipients = nodesOf(run.targets).map(async (node) => {
       for (const { type, data } of (
         await this.ports.log.read({ type: 'node', id: node })
@@ -240,8 +241,11 @@ export class AssignmentBuilder {
 
   private policyOf(run: RunStarted): EncodingPolicy {
     const { neverCompress = [], deltaLevel = '' } = run.policy ?? {};
+    const { encryption, neverEncrypt = [], encryptOnly = [] } = run.policy ?? {};
+    const isSealedInPart = encryption === sealing && neverEncrypt.length + encryptOnly.length > 0;
     return {
       ...this.policy,
+      ...(isSealedInPart ? { sealing: { neverEncrypt, encryptOnly } } : {}),
       ...(neverCompress.length > 0 ? { neverCompress } : {}),
       ...(isDeltaLevel(deltaLevel) ? { level: deltaLevel } : {}),
     };

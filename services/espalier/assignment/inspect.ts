@@ -2,7 +2,12 @@ import { fromBinary, toJson } from '@bufbuild/protobuf';
 import { assignmentPayloadType } from '#libs/assignment/container.js';
 import { inspectHead } from '#libs/assignment/inspect.js';
 import { streamCommands } from '#libs/assignment/reader.js';
-import { AssignmentHeaderSchema, CommandSchema, DomainError } from '#libs/contracts/index.js';
+import {
+  type AssignmentHeader,
+  AssignmentHeaderSchema,
+  CommandSchema,
+  DomainError,
+} from '#libs/contracts/index.js';
 
 export class NotAnAssignment extends DomainError {
   override readonly name = 'NotAnAssignment';
@@ -33,14 +38,23 @@ export async function inspectContainer(
     resultTreeDigest: hex(header.resultTreeDigest),
     commandsDigest: hex(header.commandsDigest),
     bodyRoot: hex(header.bodyRoot),
-    encryption: encryption
-      ? { algorithm: 'aes-256-gcm', servers: header.encryption?.keys.map(({ node }) => node) }
-      : 'none',
+    encryption: encryptionOf(header),
     layout,
     signedBy: envelope.signatures.map(({ keyId }) => keyId),
     verified: false,
     ...(encryption ? {} : { commandKinds: await kinds(path, head) }),
     ...(withCommands && !encryption ? { commands: await listed(path, head) } : {}),
+  };
+}
+
+function encryptionOf({ encryption, dataBytes }: AssignmentHeader) {
+  if (!encryption) return 'none';
+  const servers = encryption.keys.map(({ node }) => node);
+  const { clearDataBytes } = encryption;
+  return {
+    ...{ algorithm: 'aes-256-gcm', servers },
+    ...{ sealedDataBytes: String(dataBytes - clearDataBytes) },
+    ...{ clearDataBytes: String(clearDataBytes) },
   };
 }
 

@@ -34,8 +34,13 @@ function withContentOptions(command: Command): Command {
         .default('allow'),
     )
     .option('--hook <name...>', "run these of each server's own list once a version is live")
-    .option('--never-compress <ext...>', 'file types that are compressed already (.zip)');
+    .option('--never-compress <ext...>', 'file types that are compressed already (.zip)')
+    .option('--encrypt', 'encrypt assignments for the servers they are for')
+    .option('--never-encrypt <ext...>', 'of these file types, content travels in clear (.jpg)')
+    .option('--encrypt-only <ext...>', 'of all other file types, content travels in clear (.key)');
 }
+
+const fileTypes = (given: readonly string[] = []) => given.map((type) => type.toLowerCase());
 
 interface HotOptions {
   readonly hotServers: number;
@@ -83,7 +88,6 @@ export function siteCommand(program: Command): void {
             '--staging-server <name...>',
             'content is on other hosts (espalier stage serve): NAME, or NAME=PLACE in the site',
           )
-          .option('--encrypt', 'encrypt assignments for the servers they are for')
           .option(
             '--include <glob>',
             'take what matches (rsync pattern; first match wins)',
@@ -101,11 +105,13 @@ export function siteCommand(program: Command): void {
     });
     const commit = commitPolicyOf(options);
     const keptCheckpoints = options.checkpoints;
-    const { deltaLevel, nameClashes, neverCompress = [], hook: hooks = [] } = options;
+    const { deltaLevel, nameClashes, hook: hooks = [] } = options;
     const encryption = options.encrypt ? 'aes-256-gcm' : '';
     const policy = {
       ...{ deltaLevel, encryption, keptCheckpoints, nameClashes, hooks },
-      neverCompress: neverCompress.map((type: string) => type.toLowerCase()),
+      neverCompress: fileTypes(options.neverCompress),
+      neverEncrypt: fileTypes(options.neverEncrypt),
+      encryptOnly: fileTypes(options.encryptOnly),
       ...(commit && { commit }),
       hot: hotPolicyOf(options),
     };

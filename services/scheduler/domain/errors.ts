@@ -22,6 +22,17 @@ export class InvalidStaging extends DomainError {
   }
 }
 
+/** An encryption that nobody knows, or file types that contradict it. */
+export class InvalidEncryption extends DomainError {
+  override readonly name = 'InvalidEncryption';
+  constructor(reason: string) {
+    super(
+      reason,
+      'use --encrypt, and beside it --never-encrypt or --encrypt-only with extensions: .jpg .mp4',
+    );
+  }
+}
+
 export class SiteExists extends DomainError {
   override readonly name = 'SiteExists';
   constructor(site: string, staging: string) {

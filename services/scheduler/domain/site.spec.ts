@@ -1,7 +1,18 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { describe, expect, test } from '@jest/globals';
-import { CreateSiteSchema, EditSiteSchema, event } from '#libs/contracts/index.js';
-import { InvalidName, InvalidStaging, SiteExists, UnknownSite } from './errors.js';
+import {
+  CreateSiteSchema,
+  EditSiteSchema,
+  event,
+  SitePolicySchema,
+} from '#libs/contracts/index.js';
+import {
+  InvalidEncryption,
+  InvalidName,
+  InvalidStaging,
+  SiteExists,
+  UnknownSite,
+} from './errors.js';
 import { type SiteCommand, type SiteEvent, siteAggregate } from './site.js';
 
 const www = create(CreateSiteSchema, {
@@ -65,6 +76,31 @@ describe('a site', () => {
       expect(() => outcomeOf([], { ...www, staging })).toThrow(InvalidStaging);
     },
   );
+
+  const encryption = 'aes-256-gcm';
+  test.each([
+    { encryption },
+    { encryption: 'none' },
+    { encryption, neverEncrypt: ['.jpg', '.mp4'] },
+    { encryption, encryptOnly: ['.key'] },
+  ])('may be encrypted as %j', (asked) => {
+    const policy = create(SitePolicySchema, asked);
+    expect(outcomeOf([], { ...www, policy })).toHaveLength(1);
+  });
+
+  test.each([
+    { encryption: 'rot13' },
+    { neverEncrypt: ['.jpg'] },
+    { encryption: 'none', encryptOnly: ['.key'] },
+    { encryption, neverEncrypt: ['.jpg'], encryptOnly: ['.key'] },
+    { encryption, encryptOnly: ['key'] },
+    { encryption, encryptOnly: ['.KEY'] },
+    { encryption, encryptOnly: ['.tar.gz'] },
+  ])('is not encrypted as %j', (asked) => {
+    const policy = create(SitePolicySchema, asked);
+    expect(() => outcomeOf([], { ...www, policy })).toThrow(InvalidEncryption);
+    expect(() => decided([created], edit({ staging: '/srv', policy }))).toThrow(InvalidEncryption);
+  });
 
   test('takes other settings when it is edited; an absent policy stays', () => {
     const moved = decided([created], edit({ staging: '/srv/other' }));
