@@ -33,6 +33,8 @@ export const subjects = {
   segmentStatus: (node: string) => `agent.${subjectToken(node)}.segment`,
   /** Asks a staging server for its tree of a site. */
   stagingOrder: (server: string) => `staging.${subjectToken(server)}`,
+  /** Asks a staging server whether that tree has changed. */
+  stagingLook: (server: string) => `staging.${subjectToken(server)}.look`,
 } as const;
 
 /** What an agent may publish on and subscribe to: its own subjects only. */

@@ -7,7 +7,7 @@ import type { OwnLanes } from '#libs/nest-jetstream/jetstream-strategy.js';
 import { CLOCK, EVENT_LOG, LOGGER, NATS, OWN_LANES } from '#libs/nest-jetstream/tokens.js';
 import type { Logger } from '#libs/telemetry/logger.js';
 import { hearOutsideEvents } from './adapters/outside-events.js';
-import { watchStagingOf } from './adapters/staging-watch.js';
+import { natsLookThere, watchStagingOf } from './adapters/staging-watch.js';
 import { AfterRuns } from './app/after-runs.js';
 import { JobStarts } from './app/job-starts.js';
 import { JobTimes } from './app/job-times.js';
@@ -84,7 +84,7 @@ export const jobProviders: Provider[] = [
       logger: Logger,
     ) => {
       const times = new JobTimes(view, starts, clock, logger);
-      const watch = watchStagingOf(clock);
+      const watch = watchStagingOf(natsLookThere(nats), clock);
       const staging = new StagingJobs(log, view, starts, watch, clock, logger);
       const outside = await hearOutsideEvents(nats, jobs, clock, logger);
       return new JobsAtWork([times, staging, { close: () => outside.stop() }, view]);

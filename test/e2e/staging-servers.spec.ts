@@ -58,6 +58,11 @@ const waits = (child: Child) =>
     throw new Error(child.output.stderr);
   });
 
+async function runsOfWatch() {
+  const { runs } = await plane.json<{ runs: { job: string }[] }>('get', 'runs');
+  return runs.filter(({ job }) => job === 'watch');
+}
+
 const live = () => treeOf(plane.live(plane.nodes[0] ?? '', 'www'));
 
 test(
@@ -99,6 +104,40 @@ test(
     await waits(media);
     expect(await plane.publish('www')).toMatchObject({ status: 'completed', reason: '' });
     expect(Object.keys(live())).toContain('index.html');
+  },
+  timeoutMs,
+);
+
+test(
+  'a change on any of the hosts starts the job that waits for one, which brings it',
+  async () => {
+    await plane.json('job', 'create', 'watch', '--site', 'www', '--on-change', '300ms');
+    for (const [place, directory] of [
+      ['css', join(hosts.build, 'css')],
+      ['video', hosts.media],
+    ] as const) {
+      const known = (await runsOfWatch()).length;
+      // The watch begins a moment after the job is made: changes are made until one is seen.
+      let number = 0;
+      const change = () => {
+        if (number++ % 20 === 0) writeFileSync(join(directory, 'change'), `change ${number}`);
+      };
+      await until(
+        `a change of ${place} started the job`,
+        async () => {
+          change();
+          return (await runsOfWatch()).length > known;
+        },
+        { intervalMs: 300 },
+      );
+      const latest = readFileSync(join(directory, 'change'), 'utf8');
+      await until(`what changed in ${place} is live`, () => {
+        const live = readFileSync(join(plane.live(plane.nodes[0] ?? '', 'www'), place, 'change'));
+        return live.toString() === latest;
+      });
+    }
+    await plane.json('job', 'delete', 'watch');
+    expect((await runsOfWatch())[0]).toMatchObject({ site: 'www', reason: '' });
   },
   timeoutMs,
 );

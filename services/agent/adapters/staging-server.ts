@@ -8,10 +8,14 @@ import {
   type LinkRequest,
   LinkRequestKind,
   StagingAnswerSchema,
+  StagingLookSchema,
   StagingOrderSchema,
+  StagingSeenSchema,
 } from '#libs/contracts/index.js';
+import { watchFingerprint } from '#libs/delta/adapters/watch-fingerprint.js';
 import { readAll } from '#libs/fleet-http/adapters/peer-http.js';
 import { StagingRole } from '../app/staging-role.js';
+import { StagingSight, type WatchTree } from '../app/staging-sight.js';
 import { bringTreeTo, type StagingAccess } from './bring-tree.js';
 import { firstRetryMs, longPoll, requestTimeoutMs } from './long-poll.js';
 
@@ -28,15 +32,19 @@ const longestAnswerBytes = 8 * 1024 * 1024;
 export class StagingServer {
   private readonly stop = new AbortController();
   private readonly role: StagingRole;
+  private readonly sight: StagingSight;
 
   constructor(private readonly options: StagingServerOptions) {
-    const { directories, log } = options;
+    const { directories, log, clock } = options;
     this.role = new StagingRole(directories, bringTreeTo(options), log);
+    const watch: WatchTree = (...args) => watchFingerprint(...args, clock);
+    this.sight = new StagingSight(directories, watch, clock, log);
     void this.listen();
   }
 
   close(): void {
     this.stop.abort();
+    this.sight.close();
   }
 
   private listen(): Promise<void> {
@@ -80,8 +88,13 @@ export class StagingServer {
   }
 
   private answerTo({ id, kind, payload }: LinkRequest): LinkAnswer | undefined {
-    if (kind !== LinkRequestKind.STAGING_ORDER) return undefined;
-    const answer = this.role.answer(fromBinary(StagingOrderSchema, payload));
-    return create(LinkAnswerSchema, { id, payload: toBinary(StagingAnswerSchema, answer) });
+    const answered = (answer: Uint8Array) => create(LinkAnswerSchema, { id, payload: answer });
+    if (kind === LinkRequestKind.STAGING_ORDER) {
+      const answer = this.role.answer(fromBinary(StagingOrderSchema, payload));
+      return answered(toBinary(StagingAnswerSchema, answer));
+    }
+    if (kind !== LinkRequestKind.STAGING_LOOK) return undefined;
+    const seen = this.sight.look(fromBinary(StagingLookSchema, payload));
+    return answered(toBinary(StagingSeenSchema, seen));
   }
 }

@@ -24,6 +24,7 @@ const agentSubjects: SubjectsOf = (node) => [
 
 export const stagingSubjects: SubjectsOf = (server) => [
   [subjects.stagingOrder(server), LinkRequestKind.STAGING_ORDER],
+  [subjects.stagingLook(server), LinkRequestKind.STAGING_LOOK],
 ];
 
 /** What waits for an agent. */

@@ -1,40 +1,37 @@
-import { createHash } from 'node:crypto';
-import { lstat, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import type { NatsConnection } from '@nats-io/nats-core';
 import type { Clock } from '#libs/clock/clock.js';
-import { watchTree } from '#libs/delta/adapters/watch-tree.js';
-import { defaultWatchTimings } from '#libs/delta/watch.js';
+import { StagingLookSchema, StagingSeenSchema, subjects } from '#libs/contracts/index.js';
+import { watchFingerprint } from '#libs/delta/adapters/watch-fingerprint.js';
+import { stagedParts } from '#libs/delta/staged.js';
+import { ServiceClient, ServiceUnavailable } from '#libs/nest-jetstream/service-client.js';
 import type { WatchStaging } from '../app/staging-jobs.js';
+import { type LookThere, watchServers } from '../app/watch-servers.js';
 
-const rescanMs = 60_000;
+const timeoutMs = 3_000;
 
-/** Watches directories of this host; where the system tells of no changes, looks now and then. */
-export function watchStagingOf(clock: Clock): WatchStaging {
-  return (path, quietMs, changed) => {
-    const timings = { ...defaultWatchTimings, quietMs, rescanMs };
-    const look = async () => {
-      const seen = await fingerprintOf(path);
-      if (seen !== undefined) await changed(seen);
-    };
-    void look().catch(() => undefined);
-    return watchTree(path, look, clock, timings);
+/** Watches directories of this host, and what staging servers watch on theirs. */
+export function watchStagingOf(lookThere: LookThere, clock: Clock): WatchStaging {
+  return ({ site, staging }, quietMs, changed) => {
+    const parts = stagedParts(staging);
+    return parts
+      ? watchServers({ site, parts, quietMs }, lookThere, changed, clock)
+      : watchFingerprint(staging, quietMs, changed, clock);
   };
 }
 
-/**
- * What a tree looks like from outside: names, sizes, times. Two replicas that see the same tree get
- * the same. Undefined: there is none, or it changes while it is looked at.
- */
-export async function fingerprintOf(path: string): Promise<string | undefined> {
-  const hash = createHash('sha256');
-  try {
-    const names = (await readdir(path, { recursive: true })).sort();
-    for (const name of names) {
-      const { size, mtimeMs, ctimeMs, mode, ino } = await lstat(join(path, name));
-      hash.update(JSON.stringify([name, size, mtimeMs, ctimeMs, mode, ino]));
+/** Asks over NATS; the gateway that a staging server polls hands it on. */
+export function natsLookThere(nats: NatsConnection): LookThere {
+  const client = new ServiceClient(nats);
+  return async (server, site, quietMs) => {
+    const subject = subjects.stagingLook(server);
+    const look = { site, quietMs: BigInt(quietMs) };
+    const schemas = [StagingLookSchema, StagingSeenSchema] as const;
+    try {
+      const { fingerprint } = await client.request(subject, ...schemas, look, timeoutMs);
+      return fingerprint || undefined;
+    } catch (error) {
+      if (error instanceof ServiceUnavailable) return undefined;
+      throw error;
     }
-    return hash.digest('hex').slice(0, 16);
-  } catch {
-    return undefined;
-  }
+  };
 }

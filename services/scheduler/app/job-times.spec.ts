@@ -199,7 +199,7 @@ describe('jobs by what happens', () => {
   test('begin when staging has changed, and not for what was there before', async () => {
     const { jobs, starts, view } = await jobsOf(replica);
     let tell: (fingerprint: string) => Promise<void> = async () => undefined;
-    const watch = (_path: string, _quietMs: number, changed: typeof tell) => {
+    const watch = (_site: object, _quietMs: number, changed: typeof tell) => {
       tell = changed;
       return () => undefined;
     };

@@ -8,12 +8,18 @@ import { type JobEntry, type JobsView, stagingTrigger } from '../domain/jobs-vie
 import { siteAggregate } from '../domain/site.js';
 import type { JobStarts } from './job-starts.js';
 
+/** Whose staging is watched: `staging` as its settings say. */
+export interface StagedSite {
+  readonly site: string;
+  readonly staging: string;
+}
+
 /**
- * Watches a directory. Calls `changed` with what the tree looks like: first at once, then when it
- * has changed and been quiet for a while, and now and then in any case. @returns ends the watch
+ * Watches a site's staging. Calls `changed` with what the tree looks like: first at once, then when
+ * it has changed and been quiet for a while, and now and then in any case. @returns ends the watch
  */
 export type WatchStaging = (
-  path: string,
+  site: StagedSite,
   quietMs: number,
   changed: (fingerprint: string) => Promise<void>,
 ) => () => void;
@@ -26,7 +32,7 @@ interface Watch {
   readonly end: () => void;
 }
 
-/** Makes jobs run whose site's staging directory changes. */
+/** Makes jobs run whose site's staging changes, on this host or on others. */
 export class StagingJobs {
   private readonly watches = new Map<string, Watch>();
   private cancel: Cancel | undefined;
@@ -92,7 +98,8 @@ export class StagingJobs {
       await this.starts.start(entry, { runId, trigger: `${stagingTrigger}${fingerprint}` });
       known = fingerprint;
     };
-    this.watches.set(name, { version, end: this.watch(state.settings.staging, quietMs, changed) });
+    const { site, staging } = state.settings;
+    this.watches.set(name, { version, end: this.watch({ site, staging }, quietMs, changed) });
   }
 }
 

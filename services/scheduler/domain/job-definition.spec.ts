@@ -103,6 +103,9 @@ describe('a job', () => {
     const site = create(SiteCreatedSchema, { site: 'www', staging: pushedStaging });
     const triggers: Triggers = [{ trigger: { case: 'staging', value: {} } }];
     expect(() => make({ triggers }, { site })).toThrow(InvalidTrigger);
+    for (const staging of ['/srv/www', 'servers:build']) {
+      expect(make({ triggers }, { site: { ...site, staging } })).toHaveLength(1);
+    }
   });
 
   test('that would start itself in the end is refused, and the way there told', () => {

@@ -1,4 +1,3 @@
-import { isAbsolute } from 'node:path';
 import {
   type AfterTrigger,
   type JobSpec,
@@ -6,6 +5,7 @@ import {
   JobType,
   type SiteCreated,
 } from '#libs/contracts/index.js';
+import { pushedStaging } from '#libs/delta/pushed.js';
 import { requireCron } from './cron.js';
 import {
   CyclicTriggers,
@@ -75,10 +75,10 @@ function requireTrigger(job: string, { trigger }: JobTrigger, facts: SpecFacts):
       requireCron(trigger.value.expression, trigger.value.timeZone, facts.nowMs);
       return;
     case 'staging':
-      if (!facts.site || isAbsolute(facts.site.staging)) return;
+      if (facts.site?.staging !== pushedStaging) return;
       throw new InvalidTrigger(
         job,
-        `content of ${facts.site.site} comes from elsewhere and cannot be watched; trigger the job`,
+        `content of ${facts.site.site} is pushed and cannot be watched; push it with --publish`,
       );
     case 'after':
       requireAfter(job, trigger.value, facts);

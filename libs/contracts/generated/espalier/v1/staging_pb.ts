@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file espalier/v1/staging.proto.
  */
 export const file_espalier_v1_staging: GenFile = /*@__PURE__*/
-  fileDesc("Chllc3BhbGllci92MS9zdGFnaW5nLnByb3RvEgtlc3BhbGllci52MSJ2CgxTdGFnaW5nT3JkZXISDgoGcnVuX2lkGAEgASgJEgwKBHNpdGUYAiABKAkSDQoFcGxhY2UYAyABKAkSKAoHZmlsdGVycxgEIAMoCzIXLmVzcGFsaWVyLnYxLkZpbHRlclJ1bGUSDwoHZHJ5X3J1bhgFIAEoCCKlAQoNU3RhZ2luZ0Fuc3dlchIvCgd3b3JraW5nGAEgASgLMhwuZXNwYWxpZXIudjEuU3RhZ2luZ1Byb2dyZXNzSAASKQoGc3RhZ2VkGAIgASgLMhcuZXNwYWxpZXIudjEuU3RhZ2VkVHJlZUgAEi4KB3JlZnVzZWQYAyABKAsyGy5lc3BhbGllci52MS5TdGFnaW5nUmVmdXNhbEgAQggKBmFuc3dlciIlCg9TdGFnaW5nUHJvZ3Jlc3MSEgoKc2VudF9ieXRlcxgBIAEoBCJNCgpTdGFnZWRUcmVlEhcKD21hbmlmZXN0X2RpZ2VzdBgBIAEoDBISCgpzZW50X2ZpbGVzGAIgASgEEhIKCnNlbnRfYnl0ZXMYAyABKAQiPwoOU3RhZ2luZ1JlZnVzYWwSDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEg4KBnJlbWVkeRgDIAEoCWIGcHJvdG8z", [file_espalier_v1_events]);
+  fileDesc("Chllc3BhbGllci92MS9zdGFnaW5nLnByb3RvEgtlc3BhbGllci52MSJ2CgxTdGFnaW5nT3JkZXISDgoGcnVuX2lkGAEgASgJEgwKBHNpdGUYAiABKAkSDQoFcGxhY2UYAyABKAkSKAoHZmlsdGVycxgEIAMoCzIXLmVzcGFsaWVyLnYxLkZpbHRlclJ1bGUSDwoHZHJ5X3J1bhgFIAEoCCKlAQoNU3RhZ2luZ0Fuc3dlchIvCgd3b3JraW5nGAEgASgLMhwuZXNwYWxpZXIudjEuU3RhZ2luZ1Byb2dyZXNzSAASKQoGc3RhZ2VkGAIgASgLMhcuZXNwYWxpZXIudjEuU3RhZ2VkVHJlZUgAEi4KB3JlZnVzZWQYAyABKAsyGy5lc3BhbGllci52MS5TdGFnaW5nUmVmdXNhbEgAQggKBmFuc3dlciIlCg9TdGFnaW5nUHJvZ3Jlc3MSEgoKc2VudF9ieXRlcxgBIAEoBCJNCgpTdGFnZWRUcmVlEhcKD21hbmlmZXN0X2RpZ2VzdBgBIAEoDBISCgpzZW50X2ZpbGVzGAIgASgEEhIKCnNlbnRfYnl0ZXMYAyABKAQiPwoOU3RhZ2luZ1JlZnVzYWwSDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEg4KBnJlbWVkeRgDIAEoCSItCgtTdGFnaW5nTG9vaxIMCgRzaXRlGAEgASgJEhAKCHF1aWV0X21zGAIgASgEIiIKC1N0YWdpbmdTZWVuEhMKC2ZpbmdlcnByaW50GAEgASgJYgZwcm90bzM", [file_espalier_v1_events]);
 
 /**
  * What a run asks of a staging server, again and again until the answer is final. The same order is
@@ -167,4 +167,49 @@ export type StagingRefusal = Message<"espalier.v1.StagingRefusal"> & {
  */
 export const StagingRefusalSchema: GenMessage<StagingRefusal> = /*@__PURE__*/
   messageDesc(file_espalier_v1_staging, 4);
+
+/**
+ * Asks a staging server what its tree of a site looks like. It watches the tree while it is asked.
+ *
+ * @generated from message espalier.v1.StagingLook
+ */
+export type StagingLook = Message<"espalier.v1.StagingLook"> & {
+  /**
+   * @generated from field: string site = 1;
+   */
+  site: string;
+
+  /**
+   * A change counts when nothing has changed for so long.
+   *
+   * @generated from field: uint64 quiet_ms = 2;
+   */
+  quietMs: bigint;
+};
+
+/**
+ * Describes the message espalier.v1.StagingLook.
+ * Use `create(StagingLookSchema)` to create a new message.
+ */
+export const StagingLookSchema: GenMessage<StagingLook> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_staging, 5);
+
+/**
+ * @generated from message espalier.v1.StagingSeen
+ */
+export type StagingSeen = Message<"espalier.v1.StagingSeen"> & {
+  /**
+   * Of names, sizes and times; empty: not known yet, or the site is not staged there.
+   *
+   * @generated from field: string fingerprint = 1;
+   */
+  fingerprint: string;
+};
+
+/**
+ * Describes the message espalier.v1.StagingSeen.
+ * Use `create(StagingSeenSchema)` to create a new message.
+ */
+export const StagingSeenSchema: GenMessage<StagingSeen> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_staging, 6);
 
