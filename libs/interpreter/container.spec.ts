@@ -1,6 +1,8 @@
+import { lstatSync, readdirSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { compileAssignment } from '#libs/assignment/compile.js';
+import { diskNeeded } from '#libs/assignment/disk-needed.js';
 import { defaultLargestInMemoryBytes } from '#libs/assignment/encoding-policy.js';
 import { compressedFormats } from '#libs/assignment/never-compress.js';
 import { openContainer, openData, streamCommands } from '#libs/assignment/reader.js';
@@ -20,6 +22,7 @@ import { syncfs } from '#libs/native/syncfs.js';
 import { decompressWithPrefix } from '#libs/native/zstd.js';
 import { seededRandom } from '#libs/testkit/seeded-random.js';
 import { prepare } from './prepare.js';
+import { siteLayout } from './site-layout.js';
 import { directory, file, symlink, testTimeMs } from './test-commands.js';
 import { TestSite } from './test-site.js';
 import { digestOfTree } from './verify.js';
@@ -27,6 +30,8 @@ import { digestOfTree } from './verify.js';
 const key = signingKeyFromPem(generatePrivateKeyPem());
 const trust = { keys: [key.publicKey], threshold: 1 };
 const store = memoryContentStore();
+/** Of what the system counts as blocks of a file. */
+const blockUnitBytes = 512;
 let disk: TestSite;
 
 beforeEach(() => {
@@ -55,14 +60,15 @@ async function publish(base: Manifest, result: Manifest, sequence: number) {
     agentType: 'posix/1',
     baseTreeDigest: base.length > 0 ? Buffer.from(treeDigest(base), 'hex') : new Uint8Array(),
     resultTreeDigest: Buffer.from(treeDigest(result), 'hex'),
-    diskNeededBytes: BigInt(difference.diskNeededBytes),
+    diskNeededBytes: BigInt(diskNeeded(difference, result)),
   };
   await writeAssignment({ path, header, commands, data: dataPath, keys: [key] });
   const head = await openContainer(path, trust);
   const data = await openData(path, head);
   try {
     const input = { head, commands: streamCommands(path, head), data };
-    return await prepare({ root: disk.root, site: 'www', ...input }, disk.ports);
+    const prepared = await prepare({ root: disk.root, site: 'www', ...input }, disk.ports);
+    return { ...prepared, diskNeededBytes: Number(header.diskNeededBytes) };
   } finally {
     await data.close();
   }
@@ -97,6 +103,52 @@ it('prepares from signed containers exactly the trees that were compiled', async
     const prepared = await publish(base, result, number);
     expect(prepared.treeDigest).toBe(treeDigest(result));
     expect(await digestOfTree(disk.version(number))).toBe(treeDigest(result));
+    base = result;
+  }
+});
+
+/** What a version has on disk for itself: not what it shares with the one before. */
+function takenBy(sequence: number): number {
+  const { versions } = siteLayout({ root: disk.root, site: 'www' });
+  const paths = [String(sequence), `${sequence}.manifest`];
+  for (const name of readdirSync(join(versions, String(sequence)), { recursive: true })) {
+    paths.push(join(String(sequence), String(name)));
+  }
+  const own = paths.map((path) => lstatSync(join(versions, path)));
+  const isOwn = (status: Stats) => status.isDirectory() || status.nlink === 1;
+  return own.filter(isOwn).reduce((sum, { blocks }) => sum + blocks * blockUnitBytes, 0);
+}
+
+/** Small and large files, many and long names, deep directories, long links. */
+async function spacious(number: number): Promise<Manifest> {
+  const entries: TreeEntry[] = [];
+  const add = async (path: string, bytes: number) => {
+    const content = Buffer.alloc(bytes, `${path} ${number}`);
+    await store.write(content);
+    entries.push(file(path, content));
+  };
+  for (const bytes of [0, 1, 4095, 4096, 4097, 100_000]) await add(`size-${bytes}`, bytes);
+  let path = '';
+  for (let depth = 0; depth < 20; depth++) {
+    path += `${depth === 0 ? '' : '/'}level-${depth}`;
+    entries.push(directory(path));
+  }
+  for (const length of [5, 120, 250]) {
+    entries.push(directory(`names-${length}`));
+    for (let index = 0; index < 600; index++) {
+      await add(`names-${length}/${String(index).padStart(length, 'n')}`, number === 1 ? 5 : 6);
+    }
+  }
+  for (const length of [10, 59, 60, 1000]) entries.push(symlink(`l${length}`, 't'.repeat(length)));
+  return entries.sort((a, b) => comparePaths(a.path, b.path));
+}
+
+it('takes no more disk than its header says', async () => {
+  let base = emptyManifest;
+  for (const number of [1, 2]) {
+    const result = await spacious(number);
+    const { diskNeededBytes } = await publish(base, result, number);
+    expect(takenBy(number)).toBeLessThanOrEqual(diskNeededBytes);
     base = result;
   }
 });
