@@ -1,4 +1,5 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import type { ConfigurationValue } from '#libs/configuration/configure.js';
 import type { DirectoryEntry, FileEntry, SymlinkEntry } from '#libs/content-store/manifest.js';
 import {
   type Command,
@@ -77,6 +78,9 @@ export const setMode = ({ path, mode }: FileEntry | DirectoryEntry): Command =>
 
 export const setTimes = ({ path, mtimeMs }: FileEntry): Command =>
   command({ case: 'setTimes', value: { path, mtimeMs: BigInt(mtimeMs) } });
+
+export const setConfiguration = (path: string, { key, value }: ConfigurationValue): Command =>
+  command({ case: 'setConfiguration', value: { path, key, value } });
 
 export const runHook = (name: string): Command => command({ case: 'runHook', value: { name } });
 

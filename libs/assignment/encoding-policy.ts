@@ -1,3 +1,4 @@
+import type { ConfigurationValue } from '#libs/configuration/configure.js';
 import type { NativeCapabilities } from '#libs/native/capabilities.js';
 import { extensionOf } from './never-compress.js';
 import type { SealingPolicy } from './sealing.js';
@@ -22,6 +23,8 @@ export interface EncodingPolicy {
   readonly level?: DeltaLevel;
   /** Where the body will be sealed, what travels in clear all the same; nothing unless told. */
   readonly sealing?: SealingPolicy;
+  /** The site's values; a file in which only they changed is not sent. */
+  readonly configuration?: readonly (ConfigurationValue & { readonly path: string })[];
 }
 
 /** With its base, and what is made of it, it takes four times as much. */

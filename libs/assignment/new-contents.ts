@@ -4,6 +4,7 @@ import type { Command, DataSlice } from '#libs/contracts/index.js';
 import { type TakeMemory, WorkMemory } from '#libs/native/work-memory.js';
 import { contentOf } from './blob-bytes.js';
 import * as commands from './commands.js';
+import { configurationCommands } from './configuration-commands.js';
 import type { DataFile } from './data-file.js';
 import { type Encoder, encodeContent } from './encode-content.js';
 import { canCompress, type EncodingPolicy, levelsOf } from './encoding-policy.js';
@@ -49,7 +50,7 @@ export async function contentCommands(
   const wholeLevel = wholeLevelFor(fresh, policy);
   const work: Work = { store, policy, memory, wholeLevel, data, slices: new Map() };
   const patches = policy.patchesFiles ?? true;
-  const { changed } = difference;
+  const { configured, changed } = await sortOutConfigured(difference, store, policy);
   const known: NewContent[] = patches ? [...changed] : changed.map(({ wanted }) => ({ wanted }));
   const sorting = patches ? sortOut(difference, fresh, work) : without(fresh, policy);
   // Files that changed are encoded while bases are looked for.
@@ -57,10 +58,26 @@ export async function contentCommands(
     yield* largeFirst(known);
     yield* largeFirst((await sorting).alone);
   }
-  const [result, { solid, again }] = await Promise.all([encodeEach(inOrder(), work), sorting]);
+  const [encoded, { solid, again }] = await Promise.all([encodeEach(inOrder(), work), sorting]);
   await storeSolid(solid, work);
-  for (const file of [...solid, ...again]) result.push(putKnown(file, work));
-  return result;
+  return [...configured, ...encoded, ...[...solid, ...again].map((file) => putKnown(file, work))];
+}
+
+/** Commands for the files in which only values change, and the other changed files. */
+async function sortOutConfigured(
+  { changed }: ContentDifference,
+  store: ContentStore,
+  policy: EncodingPolicy,
+) {
+  if (!policy.configuration || policy.patchesFiles === false) return { configured: [], changed };
+  const configured: Command[] = [];
+  const others: ContentDifference['changed'][number][] = [];
+  for (const file of changed) {
+    const set = await configurationCommands(file, store, policy);
+    if (set) configured.push(...set);
+    else others.push(file);
+  }
+  return { configured, changed: others };
 }
 
 /** Files that are new as a whole. */

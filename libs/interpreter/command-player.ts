@@ -1,4 +1,9 @@
 import type { Message } from '@bufbuild/protobuf';
+import {
+  configurationFormat,
+  configurationProblem,
+  maxConfigurationBytes,
+} from '#libs/configuration/set-value.js';
 import type { FileEntry, Manifest } from '#libs/content-store/manifest.js';
 import { hasReservedName } from '#libs/content-store/name-text.js';
 import {
@@ -14,11 +19,6 @@ import {
   type SetMode,
   type SetTimes,
 } from '#libs/contracts/host.js';
-import {
-  configurationFormat,
-  configurationProblem,
-  maxConfigurationBytes,
-} from './configuration.js';
 import type { IllegalReason } from './errors.js';
 import { operationsOf, patchProblem } from './patch-operations.js';
 import { pathProblem, pointsOutside, targetProblem } from './paths.js';
@@ -136,7 +136,7 @@ export class CommandPlayer {
     if (!format || tooLarge || configurationProblem(format, key, value)) {
       this.refuse(path, 'bad-configuration');
     }
-    this.tree.configure(entry, { format, key, value });
+    this.tree.configure(entry, { key, value });
   }
 
   private makeDirectory({ path, mode }: MakeDirectory): void {

@@ -1,9 +1,12 @@
 import { lstatSync, readdirSync, type Stats } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { compileAssignment } from '#libs/assignment/compile.js';
 import { diskNeeded } from '#libs/assignment/disk-needed.js';
-import { defaultLargestInMemoryBytes } from '#libs/assignment/encoding-policy.js';
+import {
+  defaultLargestInMemoryBytes,
+  type EncodingPolicy,
+} from '#libs/assignment/encoding-policy.js';
 import { compressedFormats } from '#libs/assignment/never-compress.js';
 import { openContainer, openData, streamCommands } from '#libs/assignment/reader.js';
 import { writeAssignment } from '#libs/assignment/writer.js';
@@ -11,6 +14,7 @@ import { memoryContentStore } from '#libs/content-store/adapters/memory-store.js
 import {
   comparePaths,
   emptyManifest,
+  type FileEntry,
   type Manifest,
   type TreeEntry,
   treeDigest,
@@ -41,7 +45,12 @@ beforeEach(() => {
 afterEach(() => disk.remove());
 
 /** Everything between two manifests: difference, compilation, container, interpreter. */
-async function publish(base: Manifest, result: Manifest, sequence: number) {
+async function publish(
+  base: Manifest,
+  result: Manifest,
+  sequence: number,
+  configuration: EncodingPolicy['configuration'] = [],
+) {
   const difference = diffManifests(base, result);
   const path = join(disk.root, 'container');
   const dataPath = `${path}.data`;
@@ -49,6 +58,7 @@ async function publish(base: Manifest, result: Manifest, sequence: number) {
     neverCompress: compressedFormats,
     capabilities: probeNative(),
     largestInMemoryBytes: defaultLargestInMemoryBytes,
+    configuration,
   };
   const { commands } = await compileAssignment(difference, store, policy, dataPath);
   const header = {
@@ -68,7 +78,9 @@ async function publish(base: Manifest, result: Manifest, sequence: number) {
   try {
     const input = { head, commands: streamCommands(path, head), data };
     const prepared = await prepare({ root: disk.root, site: 'www', ...input }, disk.ports);
-    return { ...prepared, diskNeededBytes: Number(header.diskNeededBytes) };
+    const kinds = commands.map(({ command }) => command.case);
+    const { dataBytes, diskNeededBytes } = head.header;
+    return { ...prepared, kinds, dataBytes, diskNeededBytes: Number(diskNeededBytes) };
   } finally {
     await data.close();
   }
@@ -151,4 +163,48 @@ it('takes no more disk than its header says', async () => {
     expect(takenBy(number)).toBeLessThanOrEqual(diskNeededBytes);
     base = result;
   }
+});
+
+const stored = async (path: string, content: string, mode = 0o644, mtimeMs = testTimeMs) => {
+  await store.write(Buffer.from(content));
+  return { ...(file(path, content, mode) as FileEntry), mtimeMs };
+};
+
+describe('a file in which only values of the site change', () => {
+  const values = [
+    { path: 'app.json', key: 'port', value: '8080' },
+    { path: 'app.json', key: 'name', value: 'orders' },
+    { path: 'a.env', key: 'PORT', value: '8080' },
+  ];
+  const before = () =>
+    Promise.all([stored('a.env', 'PORT=80\n'), stored('app.json', '{"port":8080,"name":"o"}')]);
+
+  it('is made on the server by setting them, without any content', async () => {
+    const base = await before();
+    await publish(emptyManifest, base, 1, values);
+    const result = [
+      await stored('a.env', 'PORT=8080\n', 0o600, testTimeMs + 5),
+      await stored('app.json', '{"port":8080,"name":"orders"}', 0o644, testTimeMs + 9),
+    ];
+    const { kinds, dataBytes } = await publish(base, result, 2, values);
+    expect(dataBytes).toBe(0n);
+    expect(kinds).toEqual([
+      ...['setConfiguration', 'setMode', 'setTimes'],
+      ...['setConfiguration', 'setTimes'],
+    ]);
+    expect(await digestOfTree(disk.version(2))).toBe(treeDigest(result));
+  });
+
+  it.each([
+    ['the staged file changed too', '{"port":8080,"name":"orders","more":1}', '{"port":8080}'],
+    ['the base had other values, which are gone', '{"port":8080,"name":"orders"}', '{"rate":1}'],
+    ['the base was no configuration', '{"port":8080,"name":"orders"}', 'no JSON'],
+  ])('travels as any other where %s', async (_, wanted, was) => {
+    const base = [await stored('app.json', was)];
+    await publish(emptyManifest, base, 1);
+    const result = [await stored('app.json', wanted)];
+    const { kinds } = await publish(base, result, 2, values);
+    expect(kinds).not.toContain('setConfiguration');
+    expect(await digestOfTree(disk.version(2))).toBe(treeDigest(result));
+  });
 });

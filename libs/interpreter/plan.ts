@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { AssignmentRefused } from '#libs/assignment/errors.js';
+import { configure } from '#libs/configuration/configure.js';
 import type { TreeEntry } from '#libs/content-store/manifest.js';
 import {
   type FileEntry,
@@ -9,7 +10,6 @@ import {
 } from '#libs/content-store/manifest.js';
 import type { Command } from '#libs/contracts/host.js';
 import { CommandPlayer } from './command-player.js';
-import { setConfigurationValue } from './configuration.js';
 import { IllegalCommand, WrongResult } from './errors.js';
 import type { ConfiguredFile, Origin } from './planned-tree.js';
 import { type DeclaredCaps, defaultPolicy, type PlanPolicy } from './policy.js';
@@ -78,13 +78,9 @@ export async function planConfigured(
 export type FileReader = (entry: FileEntry, origin: Origin) => Promise<Uint8Array>;
 
 /** @throws IllegalCommand `bad-configuration` for a file in which the values cannot be set */
-function edited(content: Uint8Array, { entry, edits, index }: ConfiguredFile): Buffer {
+function edited(content: Uint8Array, { entry, edits, index }: ConfiguredFile): Uint8Array {
   try {
-    let text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content);
-    for (const { format, key, value } of edits) {
-      text = setConfigurationValue(format, text, key, value);
-    }
-    return Buffer.from(text);
+    return configure(entry.path, content, edits).content;
   } catch (cause) {
     throw new IllegalCommand(index, entry.path, 'bad-configuration', { cause });
   }

@@ -1,6 +1,6 @@
+import type { ConfigurationValue } from '#libs/configuration/configure.js';
 import type { FileEntry, Manifest, TreeEntry } from '#libs/content-store/manifest.js';
 import type { DataSlice, PatchEncoding, PatchOperation } from '#libs/contracts/host.js';
-import type { ConfigurationFormat } from './configuration.js';
 import { IllegalCommand, type IllegalReason } from './errors.js';
 import { foldPath, parentOf } from './paths.js';
 
@@ -17,19 +17,12 @@ export type Origin =
       readonly data: DataSlice | undefined;
     };
 
-/** One value of a configuration file. */
-export interface ConfigurationEdit {
-  readonly format: ConfigurationFormat;
-  readonly key: string;
-  readonly value: string;
-}
-
 /** A file of the result whose values are set before its digest can be known. */
 export interface ConfiguredFile {
   /** The file before its values are set, and where its bytes come from. */
   readonly entry: FileEntry;
   readonly origin: Origin;
-  readonly edits: ConfigurationEdit[];
+  readonly edits: ConfigurationValue[];
   /** Position of the first command that sets a value. */
   readonly index: number;
 }
@@ -104,7 +97,7 @@ export class PlannedTree {
   }
 
   /** Sets a value in a file of the tree; nothing else may write the file afterwards. */
-  configure(entry: FileEntry, edit: ConfigurationEdit): void {
+  configure(entry: FileEntry, edit: ConfigurationValue): void {
     const { path } = entry;
     const origin = this.origins.get(path);
     if (!origin) throw new Error(`the planned file ${path} has no origin`);

@@ -23,6 +23,7 @@ export const commandTable: Readonly<Record<string, readonly CommandModule[]>> = 
   ],
   'Set up:': [
     entry('site', async () => (await import('./commands/site.js')).siteCommand),
+    entry('config', async () => (await import('./commands/config.js')).configCommand),
     entry('group', async () => (await import('./commands/group.js')).groupCommand),
     entry('segment', async () => (await import('./commands/segment.js')).segmentCommand),
     entry('tree', async () => (await import('./commands/tree.js')).treeCommand),

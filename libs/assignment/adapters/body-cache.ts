@@ -75,14 +75,18 @@ function keyOf({ baseManifest, resultManifest, policy, hooks = [] }: BodyRequest
     level = 'default',
     patchesFiles,
     sealing,
+    configuration = [],
   } = policy;
   const { zstd, zstdPrefix } = capabilities;
   const settings = [neverCompress, zstd, zstdPrefix, largestInMemoryBytes, level];
   const whole = patchesFiles === false ? ['whole files'] : [];
   const clear = sealing ? [{ sealing }] : [];
   const last = hooks.length > 0 ? [{ hooks }] : [];
+  const values = configuration.map(({ path, key, value }) => [path, key, value]);
+  const configured = values.length > 0 ? [{ values }] : [];
   const trees = [baseManifest, resultManifest];
-  const parts = JSON.stringify([format, ...trees, ...settings, ...whole, ...clear, ...last]);
+  const optional = [...whole, ...clear, ...configured, ...last];
+  const parts = JSON.stringify([format, ...trees, ...settings, ...optional]);
   return createHash('sha256').update(parts).digest('hex');
 }
 

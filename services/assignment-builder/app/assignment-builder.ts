@@ -240,7 +240,7 @@ export class AssignmentBuilder {
   }
 
   private policyOf(run: RunStarted): EncodingPolicy {
-    const { neverCompress = [], deltaLevel = '' } = run.policy ?? {};
+    const { neverCompress = [], deltaLevel = '', configuration = [] } = run.policy ?? {};
     const { encryption, neverEncrypt = [], encryptOnly = [] } = run.policy ?? {};
     const isSealedInPart = encryption === sealing && neverEncrypt.length + encryptOnly.length > 0;
     return {
@@ -248,6 +248,7 @@ export class AssignmentBuilder {
       ...(isSealedInPart ? { sealing: { neverEncrypt, encryptOnly } } : {}),
       ...(neverCompress.length > 0 ? { neverCompress } : {}),
       ...(isDeltaLevel(deltaLevel) ? { level: deltaLevel } : {}),
+      ...(configuration.length > 0 ? { configuration } : {}),
     };
   }
 }

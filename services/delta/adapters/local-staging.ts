@@ -1,5 +1,6 @@
+import { maxConfigurationBytes } from '#libs/configuration/set-value.js';
 import type { ContentStore } from '#libs/content-store/content-store.js';
-import type { Manifest } from '#libs/content-store/manifest.js';
+import type { FileEntry, Manifest } from '#libs/content-store/manifest.js';
 import { type Room, requireRoom } from '#libs/content-store/room.js';
 import type { RunStarted } from '#libs/contracts/index.js';
 import { scanTree } from '#libs/delta/adapters/scan-tree.js';
@@ -32,7 +33,8 @@ export function localStaging(
         try {
           const scan = await scanTree(run.staging, { rules: run.filters, previous: known });
           requireNames(run, scan.manifest);
-          if (!run.dryRun) {
+          if (run.dryRun) await storeTree({ ...scan, manifest: toConfigure(run, scan) }, store);
+          else {
             await requireRoomFor(scan, store, room);
             await storeTree(scan, store);
           }
@@ -44,6 +46,15 @@ export function localStaging(
       }
     },
   };
+}
+
+/** Files that are read to tell what they will be once the site's values are set in them. */
+function toConfigure({ policy }: RunStarted, { manifest }: ScanResult): Manifest {
+  const paths = new Set(policy?.configuration.map(({ path }) => path));
+  const isSmall = (entry: FileEntry) => entry.sizeBytes <= maxConfigurationBytes;
+  return manifest.filter(
+    (entry) => entry.type === 'file' && paths.has(entry.path) && isSmall(entry),
+  );
 }
 
 /** What the site's policy asks of names. @throws ClashingNames, ReservedNames */

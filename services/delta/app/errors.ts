@@ -54,6 +54,17 @@ export class HotTooLarge extends DomainError {
   }
 }
 
+export class ConfigurationRefused extends DomainError {
+  override readonly name = 'ConfigurationRefused';
+  constructor(site: string, path: string, problem: string, options?: ErrorOptions) {
+    super(
+      `no value can be set in ${JSON.stringify(path)} of ${site}: ${problem}`,
+      `correct the file in staging, or take the value back: espalier config unset ${site} FILE KEY`,
+      options,
+    );
+  }
+}
+
 export class UnsupportedRun extends DomainError {
   override readonly name = 'UnsupportedRun';
   constructor(type: string) {

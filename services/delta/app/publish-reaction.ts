@@ -14,6 +14,7 @@ import { execute, load } from '#libs/event-log/aggregate.js';
 import type { EventLog } from '#libs/event-log/event-log.js';
 import { type ChangeSetCommand, changeSet } from '../domain/change-set.js';
 import { type ShadowState, shadow } from '../domain/shadow.js';
+import { configuredTree } from './configured-tree.js';
 import { runPin } from './content-pins.js';
 import type { PublishDependencies } from './dependencies.js';
 import { ContentNotStored, ShadowBehindCommit, ShadowContentMissing } from './errors.js';
@@ -88,7 +89,8 @@ async function publishChanges(
 ): Promise<ChangeSet> {
   const startedAtMs = clock.nowMs();
   const base = await readBase(store, run.site, state);
-  const { manifest } = await staging.capture(run);
+  const staged = await staging.capture(run);
+  const manifest = await configuredTree(store, run, staged.manifest);
   const difference = diffManifests(base, manifest);
   return {
     runId: run.runId,

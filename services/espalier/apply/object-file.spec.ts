@@ -48,7 +48,29 @@ describe('a file of objects', () => {
     });
   });
 
+  test('says the values of configuration files as text', () => {
+    const text = `
+kind: Site
+name: www
+spec:
+  staging: /srv/www
+  configuration: {app.json: {port: 8080, greeting: hello, timeoutMs: 5}}`;
+    const [site] = objectsIn(text, 'fleet.yaml');
+    expect(site?.configuration).toMatchObject({
+      only: true,
+      set: [
+        { path: 'app.json', key: 'port', value: '8080' },
+        { path: 'app.json', key: 'greeting', value: 'hello' },
+        { path: 'app.json', key: 'timeoutMs', value: '5' },
+      ],
+    });
+    const configuration = { 'app.json': { port: '8080', greeting: 'hello', timeoutMs: '5' } };
+    expect(site?.settings).toEqual({ staging: '/srv/www', configuration });
+    expect(site?.body).toEqual({ site: 'www', staging: '/srv/www' });
+  });
+
   test.each([
+    ['kind: Site\nname: x\nspec: {staging: /x, configuration: {a.json: 1}}', /FILE: {KEY/],
     ['kind: Fleet\nname: x', /no Site, Group or Job/],
     ['kind: Job', /no name/],
     ['kind: Job\nname: x\nspec: {sight: www}', /Job x.*sight/],

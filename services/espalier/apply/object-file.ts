@@ -1,4 +1,5 @@
 import {
+  create,
   type DescMessage,
   fromJson,
   type JsonObject,
@@ -7,6 +8,9 @@ import {
 } from '@bufbuild/protobuf';
 import { parseAllDocuments } from 'yaml';
 import {
+  type ConfigurationValue,
+  type ConfigureSite,
+  ConfigureSiteSchema,
   CreateGroupSchema,
   CreateSiteSchema,
   DomainError,
@@ -30,6 +34,8 @@ export interface WantedObject {
   readonly settings: JsonObject;
   /** What is sent. */
   readonly body: JsonObject;
+  /** A site's values in configuration files, where the file names them: all there shall be. */
+  readonly configuration?: ConfigureSite;
   route(exists: boolean): { readonly method: string; readonly path: string };
 }
 
@@ -58,9 +64,18 @@ function objectOf(value: unknown, path: string): WantedObject {
   };
   switch (kind) {
     case 'Site': {
-      const body = checked(CreateSiteSchema, { ...given, site: name });
+      const { configuration, ...others } = given;
+      const body = checked(CreateSiteSchema, { ...others, site: name });
       const { site: _, ...settings } = body;
-      return { kind, name, settings, body, route: (exists) => routeOf('sites', name, exists) };
+      const route = (exists: boolean) => routeOf('sites', name, exists);
+      if (configuration === undefined) return { kind, name, settings, body, route };
+      const set = valuesOf(configuration, `${path}: Site ${name}`);
+      const values = configurationOf(set);
+      return {
+        ...{ kind, name, body, route },
+        settings: { ...settings, configuration: values },
+        configuration: create(ConfigureSiteSchema, { site: name, set, only: true }),
+      };
     }
     case 'Group': {
       const body = checked(CreateGroupSchema, { ...given, group: name });
@@ -83,6 +98,30 @@ function objectOf(value: unknown, path: string): WantedObject {
   }
 }
 
+/** Values by file and key, in the form of a file. */
+export function configurationOf(
+  values: readonly Pick<ConfigurationValue, 'path' | 'key' | 'value'>[],
+): JsonObject {
+  const byPath: Record<string, JsonObject> = {};
+  for (const { path, key, value } of values) byPath[path] = { ...byPath[path], [key]: value };
+  return byPath;
+}
+
+/** @throws InvalidObjectFile */
+function valuesOf(configuration: JsonValue, where: string) {
+  return Object.entries(objectIn(configuration, where)).flatMap(([path, values]) =>
+    Object.entries(objectIn(values, where)).map(([key, value]) => ({
+      ...{ path, key },
+      value: typeof value === 'string' ? value : JSON.stringify(value),
+    })),
+  );
+}
+
+function objectIn(value: JsonValue | undefined, where: string): JsonObject {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value;
+  throw new InvalidObjectFile(where, 'configuration is FILE: {KEY: VALUE}');
+}
+
 function routeOf(list: string, name: string, exists: boolean) {
   return exists
     ? { method: 'PATCH', path: `/api/v1/${list}/${encodeURIComponent(name)}` }
@@ -103,8 +142,8 @@ function friendly(value: JsonValue, key: string): JsonValue {
   if (typeof value === 'object' && value !== null) {
     return Object.fromEntries(
       Object.entries(value).map(([name, item]) => {
-        // An event's type is a name, not one of our kinds.
-        const isName = name === 'type' && key === 'event';
+        // An event's type is a name, not one of our kinds; values of configuration are text.
+        const isName = (name === 'type' && key === 'event') || name === 'configuration';
         return [name, isName ? item : friendly(item as JsonValue, name)];
       }),
     );

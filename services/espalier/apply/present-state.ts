@@ -9,7 +9,7 @@ import {
   SitePolicySchema,
 } from '#libs/contracts/index.js';
 import { type ApiClient, Refused } from '../client/api-client.js';
-import type { WantedObject } from './object-file.js';
+import { configurationOf, type WantedObject } from './object-file.js';
 
 /**
  * What there is already of an object, in the form of a file; undefined: nothing. What stays as it
@@ -31,7 +31,11 @@ export async function presentState(
       const { staging, policy } = site;
       const settings: JsonObject = { staging };
       if (filters.length > 0) settings.filters = filters;
-      if (policy && 'policy' in wanted) settings.policy = toJson(SitePolicySchema, policy);
+      const { configuration = [] } = policy ?? {};
+      if ('configuration' in wanted) settings.configuration = configurationOf(configuration);
+      if (policy && 'policy' in wanted) {
+        settings.policy = toJson(SitePolicySchema, { ...policy, configuration: [] });
+      }
       return { settings };
     }
     case 'Group': {

@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
-import { create, type JsonObject, type MessageInitShape } from '@bufbuild/protobuf';
+import { create, type JsonObject, type MessageInitShape, toJson } from '@bufbuild/protobuf';
 import type { Command } from 'commander';
 import {
   type AppliedFile,
   type AppliedFileSchema,
   ApplyResultSchema,
+  ConfigureSiteSchema,
 } from '#libs/contracts/index.js';
 import { differences } from '../apply/differences.js';
 import { objectsIn } from '../apply/object-file.js';
@@ -30,13 +31,17 @@ export function applyCommand(program: Command): void {
     const wanted = texts.flatMap(({ path, text }) => objectsIn(text, path));
     const objects: MessageInitShape<typeof AppliedFileSchema>[] = [];
     for (const object of wanted) {
-      const { kind, name, body } = object;
+      const { kind, name, body, configuration } = object;
       const present = await presentState(client, object);
       const changes = differences(present?.settings, object.settings);
       const action = !present ? 'created' : changes.length > 0 ? 'changed' : 'unchanged';
       if (action !== 'unchanged' && !options.dryRun) {
         const { method, path } = object.route(present !== undefined);
         await client.send(method, path, body as JsonObject);
+        if (configuration) {
+          const sites = `/api/v1/sites/${encodeURIComponent(name)}/configuration`;
+          await client.send('POST', sites, toJson(ConfigureSiteSchema, configuration));
+        }
       }
       objects.push({ kind, name, action, changes });
     }

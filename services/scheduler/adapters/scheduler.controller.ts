@@ -1,5 +1,7 @@
 import { Controller, Inject } from '@nestjs/common';
 import {
+  type ConfigureSite,
+  ConfigureSiteSchema,
   type CreateGroup,
   CreateGroupSchema,
   type CreateSite,
@@ -38,6 +40,11 @@ export class SchedulerController {
   @OnCommand('scheduler', 'EditSite', EditSiteSchema)
   editSite(command: EditSite, caller: Caller): Promise<Accepted> {
     return this.scheduler.editSite(command, caller);
+  }
+
+  @OnCommand('scheduler', 'ConfigureSite', ConfigureSiteSchema)
+  configureSite(command: ConfigureSite, caller: Caller): Promise<Accepted> {
+    return this.scheduler.configureSite(command, caller);
   }
 
   @OnCommand('scheduler', 'CreateGroup', CreateGroupSchema)

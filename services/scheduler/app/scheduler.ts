@@ -1,5 +1,6 @@
 import type { Clock } from '#libs/clock/clock.js';
 import type {
+  ConfigureSite,
   CreateGroup,
   CreateSite,
   DeleteGroup,
@@ -38,6 +39,12 @@ export class Scheduler {
   /** Runs that have begun go on with what they began with. @throws UnknownSite, InvalidStaging */
   editSite(data: EditSite, caller: Caller): Promise<Accepted> {
     return this.changeSite({ type: 'EditSite', data }, caller);
+  }
+
+  /** @throws UnknownSite, InvalidConfiguration */
+  configureSite(data: ConfigureSite, caller: Caller): Promise<Accepted> {
+    const nowMs = this.clock.nowMs();
+    return this.changeSite({ type: 'ConfigureSite', data, nowMs }, caller);
   }
 
   /** @throws UnknownSite, GroupExists, InvalidName, InvalidMembership, InvalidSelector */

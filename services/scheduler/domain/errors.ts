@@ -53,6 +53,17 @@ export class UnknownSite extends DomainError {
   }
 }
 
+/** A value that could be set in no file, or that no file has. */
+export class InvalidConfiguration extends DomainError {
+  override readonly name = 'InvalidConfiguration';
+  constructor(site: string, place: string, problem: string) {
+    super(
+      `configuration of ${site}: ${place} ${problem}`,
+      'see espalier config list SITE; a key is NAME.NAME, in INI SECTION.NAME, in env NAME',
+    );
+  }
+}
+
 export class GroupExists extends DomainError {
   override readonly name = 'GroupExists';
   constructor(group: string, site: string) {

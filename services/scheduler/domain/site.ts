@@ -1,6 +1,7 @@
 import { isAbsolute } from 'node:path';
 import { create, equals } from '@bufbuild/protobuf';
 import {
+  type ConfigureSite,
   type CreateSite,
   type DomainEvent,
   type EditSite,
@@ -8,6 +9,7 @@ import {
   type SiteCreated,
   SiteCreatedSchema,
   type SitePolicy,
+  SitePolicySchema,
 } from '#libs/contracts/index.js';
 import { pushedStaging } from '#libs/delta/pushed.js';
 import { stagedParts } from '#libs/delta/staged.js';
@@ -15,6 +17,7 @@ import type { Aggregate } from '#libs/event-log/aggregate.js';
 import { InvalidEncryption, InvalidStaging, SiteExists, UnknownSite } from './errors.js';
 import { requireName } from './names.js';
 import { parseSelector } from './selector.js';
+import { configurationAfter } from './site-configuration.js';
 
 const encryptions = ['', 'none', 'aes-256-gcm'];
 const fileType = /^\.[^./\sA-Z]+$/;
@@ -22,7 +25,8 @@ const fileType = /^\.[^./\sA-Z]+$/;
 export type SiteEvent = DomainEvent<'SiteCreated' | 'SiteEdited'>;
 export type SiteCommand =
   | { readonly type: 'CreateSite'; readonly data: CreateSite }
-  | { readonly type: 'EditSite'; readonly data: EditSite };
+  | { readonly type: 'EditSite'; readonly data: EditSite }
+  | { readonly type: 'ConfigureSite'; readonly data: ConfigureSite; readonly nowMs: number };
 
 export type Site =
   | { readonly situation: 'absent' }
@@ -39,16 +43,26 @@ export const siteAggregate: Aggregate<Site, SiteCommand, SiteEvent> = {
     const settings = { ...state.settings, staging, filters, ...(policy ? { policy } : {}) };
     return { situation: 'created', settings };
   },
-  decide: ({ type, data }, state) =>
-    type === 'CreateSite' ? creation(data, state) : edit(data, state),
+  decide(command, state) {
+    switch (command.type) {
+      case 'CreateSite':
+        return creation(command.data, state);
+      case 'EditSite':
+        return edit(command.data, state);
+      case 'ConfigureSite':
+        return configuration(command.data, state, command.nowMs);
+    }
+  },
 };
 
 /** @throws InvalidName, InvalidStaging, InvalidSelector, InvalidEncryption, SiteExists */
 function creation(command: CreateSite, state: Site): SiteEvent[] {
   requireName('site', command.site);
   requireStaging(command.staging);
-  const { site, staging, filters, policy } = command;
-  if (policy) requirePolicy(policy);
+  const { site, staging, filters } = command;
+  if (command.policy) requirePolicy(command.policy);
+  const present = state.situation === 'absent' ? undefined : state.settings.policy;
+  const policy = keepingConfiguration(command.policy, present);
   const created = event('SiteCreated', { site, staging, filters, policy });
   if (state.situation === 'absent') return [created];
   if (equals(SiteCreatedSchema, created.data, state.settings)) return [];
@@ -56,10 +70,12 @@ function creation(command: CreateSite, state: Site): SiteEvent[] {
 }
 
 /** @throws UnknownSite, InvalidStaging, InvalidSelector, InvalidEncryption */
-function edit({ site, staging, filters, policy }: EditSite, state: Site): SiteEvent[] {
+function edit(command: EditSite, state: Site): SiteEvent[] {
+  const { site, staging, filters } = command;
   if (state.situation === 'absent') throw new UnknownSite(site);
   requireStaging(staging);
-  if (policy) requirePolicy(policy);
+  if (command.policy) requirePolicy(command.policy);
+  const policy = keepingConfiguration(command.policy, state.settings.policy);
   const wanted = policy ?? state.settings.policy;
   const edited = create(SiteCreatedSchema, { site, staging, filters, policy: wanted });
   if (equals(SiteCreatedSchema, edited, state.settings)) return [];
@@ -82,6 +98,25 @@ function requirePolicy(policy: SitePolicy): void {
   // Whoever mistypes the extension of a secret would send it in clear.
   const strange = types.find((type) => !fileType.test(type));
   if (strange !== undefined) throw new InvalidEncryption(`${strange} is not a file type`);
+}
+
+/** @throws UnknownSite, InvalidConfiguration */
+function configuration(command: ConfigureSite, state: Site, nowMs: number): SiteEvent[] {
+  if (state.situation === 'absent') throw new UnknownSite(command.site);
+  const { site, staging, filters } = state.settings;
+  const present = state.settings.policy ?? create(SitePolicySchema);
+  const values = configurationAfter(present.configuration, command, nowMs);
+  const policy: SitePolicy = { ...present, configuration: values };
+  if (equals(SitePolicySchema, policy, present)) return [];
+  return [event('SiteEdited', { site, staging, filters, policy })];
+}
+
+/** Only ConfigureSite changes values, so that nobody who edits a site takes others' values back. */
+function keepingConfiguration(
+  policy: SitePolicy | undefined,
+  present: SitePolicy | undefined,
+): SitePolicy | undefined {
+  return policy && { ...policy, configuration: present?.configuration ?? [] };
 }
 
 function requireStaging(staging: string): void {

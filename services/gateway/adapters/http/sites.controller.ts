@@ -11,6 +11,7 @@ import {
 } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import {
+  ConfigureSiteSchema,
   CreateGroupSchema,
   CreateSiteSchema,
   DeleteGroupSchema,
@@ -37,6 +38,17 @@ export class SitesController {
   editSite(@Param('site') site: string, @Body() body: unknown, @Req() request: FastifyRequest) {
     const command = { ...parseBody(EditSiteSchema, body), site };
     return this.send(request, 'EditSite', EditSiteSchema, command);
+  }
+
+  @Post('sites/:site/configuration')
+  @HttpCode(200)
+  configureSite(
+    @Param('site') site: string,
+    @Body() body: unknown,
+    @Req() request: FastifyRequest,
+  ) {
+    const command = { ...parseBody(ConfigureSiteSchema, body), site };
+    return this.send(request, 'ConfigureSite', ConfigureSiteSchema, command);
   }
 
   @Post('groups')

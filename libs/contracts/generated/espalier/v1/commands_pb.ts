@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file espalier/v1/commands.proto.
  */
 export const file_espalier_v1_commands: GenFile = /*@__PURE__*/
-  fileDesc("Chplc3BhbGllci92MS9jb21tYW5kcy5wcm90bxILZXNwYWxpZXIudjEifgoKQ3JlYXRlU2l0ZRIMCgRzaXRlGAEgASgJEg8KB3N0YWdpbmcYAiABKAkSKAoHZmlsdGVycxgDIAMoCzIXLmVzcGFsaWVyLnYxLkZpbHRlclJ1bGUSJwoGcG9saWN5GAQgASgLMhcuZXNwYWxpZXIudjEuU2l0ZVBvbGljeSJ8CghFZGl0U2l0ZRIMCgRzaXRlGAEgASgJEg8KB3N0YWdpbmcYAiABKAkSKAoHZmlsdGVycxgDIAMoCzIXLmVzcGFsaWVyLnYxLkZpbHRlclJ1bGUSJwoGcG9saWN5GAQgASgLMhcuZXNwYWxpZXIudjEuU2l0ZVBvbGljeSKNAQoLQ3JlYXRlR3JvdXASDQoFZ3JvdXAYASABKAkSDAoEc2l0ZRgCIAEoCRIrCgptZW1iZXJzaGlwGAMgASgLMhcuZXNwYWxpZXIudjEuTWVtYmVyc2hpcBI0CgttYWludGVuYW5jZRgEIAEoCzIfLmVzcGFsaWVyLnYxLk1haW50ZW5hbmNlV2luZG93cyJ9CglFZGl0R3JvdXASDQoFZ3JvdXAYASABKAkSKwoKbWVtYmVyc2hpcBgCIAEoCzIXLmVzcGFsaWVyLnYxLk1lbWJlcnNoaXASNAoLbWFpbnRlbmFuY2UYAyABKAsyHy5lc3BhbGllci52MS5NYWludGVuYW5jZVdpbmRvd3MiHAoLRGVsZXRlR3JvdXASDQoFZ3JvdXAYASABKAki8AEKClJlcXVlc3RSdW4SDgoGcnVuX2lkGAEgASgJEgwKBHNpdGUYAiABKAkSIgoEdHlwZRgDIAEoDjIULmVzcGFsaWVyLnYxLkpvYlR5cGUSDwoHZHJ5X3J1bhgEIAEoCBIKCgJ0bxgFIAEoCRINCgVwYXRocxgGIAMoCRINCgVub2RlcxgHIAMoCRIUCgxzZXJ2ZXJfY291bnQYCCABKA0SKQoGY29tbWl0GAkgASgLMhkuZXNwYWxpZXIudjEuQ29tbWl0UG9saWN5EiQKBXRlcm1zGAogASgLMhUuZXNwYWxpZXIudjEuUnVuVGVybXMiKwoJQ2FuY2VsUnVuEg4KBnJ1bl9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiPAoJQ3JlYXRlSm9iEgsKA2pvYhgBIAEoCRIiCgRzcGVjGAIgASgLMhQuZXNwYWxpZXIudjEuSm9iU3BlYyI6CgdFZGl0Sm9iEgsKA2pvYhgBIAEoCRIiCgRzcGVjGAIgASgLMhQuZXNwYWxpZXIudjEuSm9iU3BlYyIXCghQYXVzZUpvYhILCgNqb2IYASABKAkiGAoJUmVzdW1lSm9iEgsKA2pvYhgBIAEoCSIYCglEZWxldGVKb2ISCwoDam9iGAEgASgJInQKClRyaWdnZXJKb2ISCwoDam9iGAEgASgJEg4KBnJ1bl9pZBgCIAEoCRINCgVwYXRocxgDIAMoCRINCgVub2RlcxgEIAMoCRIUCgxzZXJ2ZXJfY291bnQYBSABKA0SFQoNbG9hZF9iYWxhbmNlchgGIAEoCCI1CgxPdXRzaWRlRXZlbnQSCwoDam9iGAEgASgJEgoKAmlkGAIgASgJEgwKBHR5cGUYAyABKAkiSwoJSm9ic1F1ZXJ5EgsKA2pvYhgBIAEoCRINCgVhZnRlchgCIAEoCRINCgVsaW1pdBgDIAEoDRITCgthdF9zZXF1ZW5jZRgEIAEoBCIeCgxQYXVzZVJvbGxvdXQSDgoGcnVuX2lkGAEgASgJIiAKDlByb21vdGVSb2xsb3V0Eg4KBnJ1bl9pZBgBIAEoCSIqCghBYm9ydFJ1bhIOCgZydW5faWQYASABKAkSDgoGcmVhc29uGAIgASgJIhwKCkFwcHJvdmVSdW4SDgoGcnVuX2lkGAEgASgJIkEKDVBpbkNoZWNrcG9pbnQSDAoEc2l0ZRgBIAEoCRISCgpjaGVja3BvaW50GAIgASgJEg4KBnBpbm5lZBgDIAEoCCI0ChBEZWxldGVDaGVja3BvaW50EgwKBHNpdGUYASABKAkSEgoKY2hlY2twb2ludBgCIAEoCSK6AQoJRW5yb2xOb2RlEgwKBG5vZGUYASABKAkSDwoHc2VnbWVudBgCIAEoCRISCgpwdWJsaWNfa2V5GAMgASgMEjIKBmxhYmVscxgEIAMoCzIiLmVzcGFsaWVyLnYxLkVucm9sTm9kZS5MYWJlbHNFbnRyeRIXCg9jb250cm9sX2FkZHJlc3MYBSABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIuCg1SZW5hbWVTZWdtZW50Eg8KB3NlZ21lbnQYASABKAkSDAoEbmFtZRgCIAEoCSJVCg1Mb2NhdGVTZWdtZW50Eg8KB3NlZ21lbnQYASABKAkSEAoIbG9jYXRpb24YAiABKAkSEQoJdGltZV96b25lGAMgASgJEg4KBnJlZ2lvbhgEIAEoCSKKAQoHRml4VHJlZRIMCgRzaXRlGAEgASgJEg0KBW9yZGVyGAIgAygJEjIKB3NvdXJjZXMYAyADKAsyIS5lc3BhbGllci52MS5GaXhUcmVlLlNvdXJjZXNFbnRyeRouCgxTb3VyY2VzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJHCgtSZWxlYXNlVHJlZRIMCgRzaXRlGAEgASgJEioKCG9yZGVyX2J5GAIgASgOMhguZXNwYWxpZXIudjEuTGVhZGVyT3JkZXIiPwoJVHJlZVF1ZXJ5EgwKBHNpdGUYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoBBIQCghzZWdtZW50cxgDIAMoCSJ5CgxDb21tYW5kUmVwbHkSMAoIYWNjZXB0ZWQYASABKAsyHC5lc3BhbGllci52MS5Db21tYW5kQWNjZXB0ZWRIABIuCgdyZWZ1c2VkGAIgASgLMhsuZXNwYWxpZXIudjEuQ29tbWFuZFJlZnVzZWRIAEIHCgVyZXBseSIvCg9Db21tYW5kQWNjZXB0ZWQSCgoCaWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAQiPwoOQ29tbWFuZFJlZnVzZWQSDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEg4KBnJlbWVkeRgDIAEoCSI9CglMaXN0UXVlcnkSDAoEa2luZBgBIAEoCRINCgVsaW1pdBgCIAEoDRITCgthdF9zZXF1ZW5jZRgDIAEoBCKVAgoJTGlzdFJlcGx5EiYKBXNpdGVzGAEgASgLMhUuZXNwYWxpZXIudjEuU2l0ZUxpc3RIABIoCgZncm91cHMYAiABKAsyFi5lc3BhbGllci52MS5Hcm91cExpc3RIABImCgVub2RlcxgDIAEoCzIVLmVzcGFsaWVyLnYxLk5vZGVMaXN0SAASLAoIc2VnbWVudHMYBCABKAsyGC5lc3BhbGllci52MS5TZWdtZW50TGlzdEgAEiQKBHJ1bnMYBSABKAsyFC5lc3BhbGllci52MS5SdW5MaXN0SAASMgoLYXNzaWdubWVudHMYBiABKAsyGy5lc3BhbGllci52MS5Bc3NpZ25tZW50TGlzdEgAQgYKBGxpc3QiLwoIUnVuUXVlcnkSDgoGcnVuX2lkGAEgASgJEhMKC2F0X3NlcXVlbmNlGAIgASgEIhwKDEhpc3RvcnlRdWVyeRIMCgRzaXRlGAEgASgJIjMKCURpZmZRdWVyeRIMCgRzaXRlGAEgASgJEgwKBGZyb20YAiABKAkSCgoCdG8YAyABKAkiNAoQVmVyaWZ5Q2hlY2twb2ludBIMCgRzaXRlGAEgASgJEhIKCmNoZWNrcG9pbnQYAiABKAkiMgoNRXhwZWN0ZWRRdWVyeRIMCgRub2RlGAEgASgJEhMKC2F0X3NlcXVlbmNlGAIgASgEIj4KEEV4cGVjdGVkVmVyc2lvbnMSKgoIdmVyc2lvbnMYASADKAsyGC5lc3BhbGllci52MS5MaXZlVmVyc2lvbiIfCg1BdWRpdFJ1blF1ZXJ5Eg4KBnJ1bl9pZBgBIAEoCSItCghMb2dQbGFjZRIQCghzZXF1ZW5jZRgBIAEoBBIPCgd0aW1lX21zGAIgASgDIjQKD0F1ZGl0U3RhdGVRdWVyeRIhCgJhdBgBIAEoCzIVLmVzcGFsaWVyLnYxLkxvZ1BsYWNlIkEKDkF1ZGl0VHJlZVF1ZXJ5EgwKBHNpdGUYASABKAkSIQoCYXQYAiABKAsyFS5lc3BhbGllci52MS5Mb2dQbGFjZSISChBBdWRpdFZlcmlmeVF1ZXJ5IhYKFEF1ZGl0Q2hlY2twb2ludFF1ZXJ5Im4KD0F1ZGl0Q2hlY2twb2ludBIQCghzZXF1ZW5jZRgBIAEoBBIMCgRoYXNoGAIgASgMEhQKDHNpZ25lZF9hdF9tcxgDIAEoAxIRCglzaWduYXR1cmUYBCABKAwSEgoKcHVibGljX2tleRgFIAEoDGIGcHJvdG8z", [file_espalier_v1_agent, file_espalier_v1_api, file_espalier_v1_assignment, file_espalier_v1_events]);
+  fileDesc("Chplc3BhbGllci92MS9jb21tYW5kcy5wcm90bxILZXNwYWxpZXIudjEifgoKQ3JlYXRlU2l0ZRIMCgRzaXRlGAEgASgJEg8KB3N0YWdpbmcYAiABKAkSKAoHZmlsdGVycxgDIAMoCzIXLmVzcGFsaWVyLnYxLkZpbHRlclJ1bGUSJwoGcG9saWN5GAQgASgLMhcuZXNwYWxpZXIudjEuU2l0ZVBvbGljeSJ8CghFZGl0U2l0ZRIMCgRzaXRlGAEgASgJEg8KB3N0YWdpbmcYAiABKAkSKAoHZmlsdGVycxgDIAMoCzIXLmVzcGFsaWVyLnYxLkZpbHRlclJ1bGUSJwoGcG9saWN5GAQgASgLMhcuZXNwYWxpZXIudjEuU2l0ZVBvbGljeSLBAQoNQ29uZmlndXJlU2l0ZRIMCgRzaXRlGAEgASgJEjAKA3NldBgCIAMoCzIjLmVzcGFsaWVyLnYxLkNvbmZpZ3VyZVNpdGUuU2V0VmFsdWUSLAoFdW5zZXQYAyADKAsyHS5lc3BhbGllci52MS5Db25maWd1cmF0aW9uS2V5EgwKBG9ubHkYBCABKAgaNAoIU2V0VmFsdWUSDAoEcGF0aBgBIAEoCRILCgNrZXkYAiABKAkSDQoFdmFsdWUYAyABKAkiLQoQQ29uZmlndXJhdGlvbktleRIMCgRwYXRoGAEgASgJEgsKA2tleRgCIAEoCSKNAQoLQ3JlYXRlR3JvdXASDQoFZ3JvdXAYASABKAkSDAoEc2l0ZRgCIAEoCRIrCgptZW1iZXJzaGlwGAMgASgLMhcuZXNwYWxpZXIudjEuTWVtYmVyc2hpcBI0CgttYWludGVuYW5jZRgEIAEoCzIfLmVzcGFsaWVyLnYxLk1haW50ZW5hbmNlV2luZG93cyJ9CglFZGl0R3JvdXASDQoFZ3JvdXAYASABKAkSKwoKbWVtYmVyc2hpcBgCIAEoCzIXLmVzcGFsaWVyLnYxLk1lbWJlcnNoaXASNAoLbWFpbnRlbmFuY2UYAyABKAsyHy5lc3BhbGllci52MS5NYWludGVuYW5jZVdpbmRvd3MiHAoLRGVsZXRlR3JvdXASDQoFZ3JvdXAYASABKAki8AEKClJlcXVlc3RSdW4SDgoGcnVuX2lkGAEgASgJEgwKBHNpdGUYAiABKAkSIgoEdHlwZRgDIAEoDjIULmVzcGFsaWVyLnYxLkpvYlR5cGUSDwoHZHJ5X3J1bhgEIAEoCBIKCgJ0bxgFIAEoCRINCgVwYXRocxgGIAMoCRINCgVub2RlcxgHIAMoCRIUCgxzZXJ2ZXJfY291bnQYCCABKA0SKQoGY29tbWl0GAkgASgLMhkuZXNwYWxpZXIudjEuQ29tbWl0UG9saWN5EiQKBXRlcm1zGAogASgLMhUuZXNwYWxpZXIudjEuUnVuVGVybXMiKwoJQ2FuY2VsUnVuEg4KBnJ1bl9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiPAoJQ3JlYXRlSm9iEgsKA2pvYhgBIAEoCRIiCgRzcGVjGAIgASgLMhQuZXNwYWxpZXIudjEuSm9iU3BlYyI6CgdFZGl0Sm9iEgsKA2pvYhgBIAEoCRIiCgRzcGVjGAIgASgLMhQuZXNwYWxpZXIudjEuSm9iU3BlYyIXCghQYXVzZUpvYhILCgNqb2IYASABKAkiGAoJUmVzdW1lSm9iEgsKA2pvYhgBIAEoCSIYCglEZWxldGVKb2ISCwoDam9iGAEgASgJInQKClRyaWdnZXJKb2ISCwoDam9iGAEgASgJEg4KBnJ1bl9pZBgCIAEoCRINCgVwYXRocxgDIAMoCRINCgVub2RlcxgEIAMoCRIUCgxzZXJ2ZXJfY291bnQYBSABKA0SFQoNbG9hZF9iYWxhbmNlchgGIAEoCCI1CgxPdXRzaWRlRXZlbnQSCwoDam9iGAEgASgJEgoKAmlkGAIgASgJEgwKBHR5cGUYAyABKAkiSwoJSm9ic1F1ZXJ5EgsKA2pvYhgBIAEoCRINCgVhZnRlchgCIAEoCRINCgVsaW1pdBgDIAEoDRITCgthdF9zZXF1ZW5jZRgEIAEoBCIeCgxQYXVzZVJvbGxvdXQSDgoGcnVuX2lkGAEgASgJIiAKDlByb21vdGVSb2xsb3V0Eg4KBnJ1bl9pZBgBIAEoCSIqCghBYm9ydFJ1bhIOCgZydW5faWQYASABKAkSDgoGcmVhc29uGAIgASgJIhwKCkFwcHJvdmVSdW4SDgoGcnVuX2lkGAEgASgJIkEKDVBpbkNoZWNrcG9pbnQSDAoEc2l0ZRgBIAEoCRISCgpjaGVja3BvaW50GAIgASgJEg4KBnBpbm5lZBgDIAEoCCI0ChBEZWxldGVDaGVja3BvaW50EgwKBHNpdGUYASABKAkSEgoKY2hlY2twb2ludBgCIAEoCSK6AQoJRW5yb2xOb2RlEgwKBG5vZGUYASABKAkSDwoHc2VnbWVudBgCIAEoCRISCgpwdWJsaWNfa2V5GAMgASgMEjIKBmxhYmVscxgEIAMoCzIiLmVzcGFsaWVyLnYxLkVucm9sTm9kZS5MYWJlbHNFbnRyeRIXCg9jb250cm9sX2FkZHJlc3MYBSABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIuCg1SZW5hbWVTZWdtZW50Eg8KB3NlZ21lbnQYASABKAkSDAoEbmFtZRgCIAEoCSJVCg1Mb2NhdGVTZWdtZW50Eg8KB3NlZ21lbnQYASABKAkSEAoIbG9jYXRpb24YAiABKAkSEQoJdGltZV96b25lGAMgASgJEg4KBnJlZ2lvbhgEIAEoCSKKAQoHRml4VHJlZRIMCgRzaXRlGAEgASgJEg0KBW9yZGVyGAIgAygJEjIKB3NvdXJjZXMYAyADKAsyIS5lc3BhbGllci52MS5GaXhUcmVlLlNvdXJjZXNFbnRyeRouCgxTb3VyY2VzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJHCgtSZWxlYXNlVHJlZRIMCgRzaXRlGAEgASgJEioKCG9yZGVyX2J5GAIgASgOMhguZXNwYWxpZXIudjEuTGVhZGVyT3JkZXIiPwoJVHJlZVF1ZXJ5EgwKBHNpdGUYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoBBIQCghzZWdtZW50cxgDIAMoCSJ5CgxDb21tYW5kUmVwbHkSMAoIYWNjZXB0ZWQYASABKAsyHC5lc3BhbGllci52MS5Db21tYW5kQWNjZXB0ZWRIABIuCgdyZWZ1c2VkGAIgASgLMhsuZXNwYWxpZXIudjEuQ29tbWFuZFJlZnVzZWRIAEIHCgVyZXBseSIvCg9Db21tYW5kQWNjZXB0ZWQSCgoCaWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAQiPwoOQ29tbWFuZFJlZnVzZWQSDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEg4KBnJlbWVkeRgDIAEoCSI9CglMaXN0UXVlcnkSDAoEa2luZBgBIAEoCRINCgVsaW1pdBgCIAEoDRITCgthdF9zZXF1ZW5jZRgDIAEoBCKVAgoJTGlzdFJlcGx5EiYKBXNpdGVzGAEgASgLMhUuZXNwYWxpZXIudjEuU2l0ZUxpc3RIABIoCgZncm91cHMYAiABKAsyFi5lc3BhbGllci52MS5Hcm91cExpc3RIABImCgVub2RlcxgDIAEoCzIVLmVzcGFsaWVyLnYxLk5vZGVMaXN0SAASLAoIc2VnbWVudHMYBCABKAsyGC5lc3BhbGllci52MS5TZWdtZW50TGlzdEgAEiQKBHJ1bnMYBSABKAsyFC5lc3BhbGllci52MS5SdW5MaXN0SAASMgoLYXNzaWdubWVudHMYBiABKAsyGy5lc3BhbGllci52MS5Bc3NpZ25tZW50TGlzdEgAQgYKBGxpc3QiLwoIUnVuUXVlcnkSDgoGcnVuX2lkGAEgASgJEhMKC2F0X3NlcXVlbmNlGAIgASgEIhwKDEhpc3RvcnlRdWVyeRIMCgRzaXRlGAEgASgJIjMKCURpZmZRdWVyeRIMCgRzaXRlGAEgASgJEgwKBGZyb20YAiABKAkSCgoCdG8YAyABKAkiNAoQVmVyaWZ5Q2hlY2twb2ludBIMCgRzaXRlGAEgASgJEhIKCmNoZWNrcG9pbnQYAiABKAkiMgoNRXhwZWN0ZWRRdWVyeRIMCgRub2RlGAEgASgJEhMKC2F0X3NlcXVlbmNlGAIgASgEIj4KEEV4cGVjdGVkVmVyc2lvbnMSKgoIdmVyc2lvbnMYASADKAsyGC5lc3BhbGllci52MS5MaXZlVmVyc2lvbiIfCg1BdWRpdFJ1blF1ZXJ5Eg4KBnJ1bl9pZBgBIAEoCSItCghMb2dQbGFjZRIQCghzZXF1ZW5jZRgBIAEoBBIPCgd0aW1lX21zGAIgASgDIjQKD0F1ZGl0U3RhdGVRdWVyeRIhCgJhdBgBIAEoCzIVLmVzcGFsaWVyLnYxLkxvZ1BsYWNlIkEKDkF1ZGl0VHJlZVF1ZXJ5EgwKBHNpdGUYASABKAkSIQoCYXQYAiABKAsyFS5lc3BhbGllci52MS5Mb2dQbGFjZSISChBBdWRpdFZlcmlmeVF1ZXJ5IhYKFEF1ZGl0Q2hlY2twb2ludFF1ZXJ5Im4KD0F1ZGl0Q2hlY2twb2ludBIQCghzZXF1ZW5jZRgBIAEoBBIMCgRoYXNoGAIgASgMEhQKDHNpZ25lZF9hdF9tcxgDIAEoAxIRCglzaWduYXR1cmUYBCABKAwSEgoKcHVibGljX2tleRgFIAEoDGIGcHJvdG8z", [file_espalier_v1_agent, file_espalier_v1_api, file_espalier_v1_assignment, file_espalier_v1_events]);
 
 /**
  * @generated from message espalier.v1.CreateSite
@@ -87,6 +87,91 @@ export const EditSiteSchema: GenMessage<EditSite> = /*@__PURE__*/
   messageDesc(file_espalier_v1_commands, 1);
 
 /**
+ * Makes a SiteEdited that differs in `policy.configuration`; it is live with the next publication.
+ *
+ * @generated from message espalier.v1.ConfigureSite
+ */
+export type ConfigureSite = Message<"espalier.v1.ConfigureSite"> & {
+  /**
+   * @generated from field: string site = 1;
+   */
+  site: string;
+
+  /**
+   * @generated from field: repeated espalier.v1.ConfigureSite.SetValue set = 2;
+   */
+  set: ConfigureSite_SetValue[];
+
+  /**
+   * @generated from field: repeated espalier.v1.ConfigurationKey unset = 3;
+   */
+  unset: ConfigurationKey[];
+
+  /**
+   * What is not in `set` is unset too.
+   *
+   * @generated from field: bool only = 4;
+   */
+  only: boolean;
+};
+
+/**
+ * Describes the message espalier.v1.ConfigureSite.
+ * Use `create(ConfigureSiteSchema)` to create a new message.
+ */
+export const ConfigureSiteSchema: GenMessage<ConfigureSite> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_commands, 2);
+
+/**
+ * @generated from message espalier.v1.ConfigureSite.SetValue
+ */
+export type ConfigureSite_SetValue = Message<"espalier.v1.ConfigureSite.SetValue"> & {
+  /**
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * @generated from field: string key = 2;
+   */
+  key: string;
+
+  /**
+   * @generated from field: string value = 3;
+   */
+  value: string;
+};
+
+/**
+ * Describes the message espalier.v1.ConfigureSite.SetValue.
+ * Use `create(ConfigureSite_SetValueSchema)` to create a new message.
+ */
+export const ConfigureSite_SetValueSchema: GenMessage<ConfigureSite_SetValue> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_commands, 2, 0);
+
+/**
+ * @generated from message espalier.v1.ConfigurationKey
+ */
+export type ConfigurationKey = Message<"espalier.v1.ConfigurationKey"> & {
+  /**
+   * @generated from field: string path = 1;
+   */
+  path: string;
+
+  /**
+   * @generated from field: string key = 2;
+   */
+  key: string;
+};
+
+/**
+ * Describes the message espalier.v1.ConfigurationKey.
+ * Use `create(ConfigurationKeySchema)` to create a new message.
+ */
+export const ConfigurationKeySchema: GenMessage<ConfigurationKey> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_commands, 3);
+
+/**
  * @generated from message espalier.v1.CreateGroup
  */
 export type CreateGroup = Message<"espalier.v1.CreateGroup"> & {
@@ -116,7 +201,7 @@ export type CreateGroup = Message<"espalier.v1.CreateGroup"> & {
  * Use `create(CreateGroupSchema)` to create a new message.
  */
 export const CreateGroupSchema: GenMessage<CreateGroup> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 2);
+  messageDesc(file_espalier_v1_commands, 4);
 
 /**
  * @generated from message espalier.v1.EditGroup
@@ -145,7 +230,7 @@ export type EditGroup = Message<"espalier.v1.EditGroup"> & {
  * Use `create(EditGroupSchema)` to create a new message.
  */
 export const EditGroupSchema: GenMessage<EditGroup> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 3);
+  messageDesc(file_espalier_v1_commands, 5);
 
 /**
  * @generated from message espalier.v1.DeleteGroup
@@ -162,7 +247,7 @@ export type DeleteGroup = Message<"espalier.v1.DeleteGroup"> & {
  * Use `create(DeleteGroupSchema)` to create a new message.
  */
 export const DeleteGroupSchema: GenMessage<DeleteGroup> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 4);
+  messageDesc(file_espalier_v1_commands, 6);
 
 /**
  * @generated from message espalier.v1.RequestRun
@@ -235,7 +320,7 @@ export type RequestRun = Message<"espalier.v1.RequestRun"> & {
  * Use `create(RequestRunSchema)` to create a new message.
  */
 export const RequestRunSchema: GenMessage<RequestRun> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 5);
+  messageDesc(file_espalier_v1_commands, 7);
 
 /**
  * Ends a run that has not started.
@@ -259,7 +344,7 @@ export type CancelRun = Message<"espalier.v1.CancelRun"> & {
  * Use `create(CancelRunSchema)` to create a new message.
  */
 export const CancelRunSchema: GenMessage<CancelRun> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 6);
+  messageDesc(file_espalier_v1_commands, 8);
 
 /**
  * @generated from message espalier.v1.CreateJob
@@ -281,7 +366,7 @@ export type CreateJob = Message<"espalier.v1.CreateJob"> & {
  * Use `create(CreateJobSchema)` to create a new message.
  */
 export const CreateJobSchema: GenMessage<CreateJob> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 7);
+  messageDesc(file_espalier_v1_commands, 9);
 
 /**
  * @generated from message espalier.v1.EditJob
@@ -303,7 +388,7 @@ export type EditJob = Message<"espalier.v1.EditJob"> & {
  * Use `create(EditJobSchema)` to create a new message.
  */
 export const EditJobSchema: GenMessage<EditJob> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 8);
+  messageDesc(file_espalier_v1_commands, 10);
 
 /**
  * @generated from message espalier.v1.PauseJob
@@ -320,7 +405,7 @@ export type PauseJob = Message<"espalier.v1.PauseJob"> & {
  * Use `create(PauseJobSchema)` to create a new message.
  */
 export const PauseJobSchema: GenMessage<PauseJob> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 9);
+  messageDesc(file_espalier_v1_commands, 11);
 
 /**
  * @generated from message espalier.v1.ResumeJob
@@ -337,7 +422,7 @@ export type ResumeJob = Message<"espalier.v1.ResumeJob"> & {
  * Use `create(ResumeJobSchema)` to create a new message.
  */
 export const ResumeJobSchema: GenMessage<ResumeJob> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 10);
+  messageDesc(file_espalier_v1_commands, 12);
 
 /**
  * @generated from message espalier.v1.DeleteJob
@@ -354,7 +439,7 @@ export type DeleteJob = Message<"espalier.v1.DeleteJob"> & {
  * Use `create(DeleteJobSchema)` to create a new message.
  */
 export const DeleteJobSchema: GenMessage<DeleteJob> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 11);
+  messageDesc(file_espalier_v1_commands, 13);
 
 /**
  * Starts the job now. A repetition with the same run id starts nothing.
@@ -402,7 +487,7 @@ export type TriggerJob = Message<"espalier.v1.TriggerJob"> & {
  * Use `create(TriggerJobSchema)` to create a new message.
  */
 export const TriggerJobSchema: GenMessage<TriggerJob> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 12);
+  messageDesc(file_espalier_v1_commands, 14);
 
 /**
  * An event from outside that jobs wait for; the same id counts once in seven days.
@@ -433,7 +518,7 @@ export type OutsideEvent = Message<"espalier.v1.OutsideEvent"> & {
  * Use `create(OutsideEventSchema)` to create a new message.
  */
 export const OutsideEventSchema: GenMessage<OutsideEvent> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 13);
+  messageDesc(file_espalier_v1_commands, 15);
 
 /**
  * The reply is a JobList. With a name: this one, with its next runs.
@@ -469,7 +554,7 @@ export type JobsQuery = Message<"espalier.v1.JobsQuery"> & {
  * Use `create(JobsQuerySchema)` to create a new message.
  */
 export const JobsQuerySchema: GenMessage<JobsQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 14);
+  messageDesc(file_espalier_v1_commands, 16);
 
 /**
  * @generated from message espalier.v1.PauseRollout
@@ -486,7 +571,7 @@ export type PauseRollout = Message<"espalier.v1.PauseRollout"> & {
  * Use `create(PauseRolloutSchema)` to create a new message.
  */
 export const PauseRolloutSchema: GenMessage<PauseRollout> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 15);
+  messageDesc(file_espalier_v1_commands, 17);
 
 /**
  * @generated from message espalier.v1.PromoteRollout
@@ -503,7 +588,7 @@ export type PromoteRollout = Message<"espalier.v1.PromoteRollout"> & {
  * Use `create(PromoteRolloutSchema)` to create a new message.
  */
 export const PromoteRolloutSchema: GenMessage<PromoteRollout> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 16);
+  messageDesc(file_espalier_v1_commands, 18);
 
 /**
  * @generated from message espalier.v1.AbortRun
@@ -525,7 +610,7 @@ export type AbortRun = Message<"espalier.v1.AbortRun"> & {
  * Use `create(AbortRunSchema)` to create a new message.
  */
 export const AbortRunSchema: GenMessage<AbortRun> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 17);
+  messageDesc(file_espalier_v1_commands, 19);
 
 /**
  * Lets a run that waits for it go live.
@@ -544,7 +629,7 @@ export type ApproveRun = Message<"espalier.v1.ApproveRun"> & {
  * Use `create(ApproveRunSchema)` to create a new message.
  */
 export const ApproveRunSchema: GenMessage<ApproveRun> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 18);
+  messageDesc(file_espalier_v1_commands, 20);
 
 /**
  * @generated from message espalier.v1.PinCheckpoint
@@ -571,7 +656,7 @@ export type PinCheckpoint = Message<"espalier.v1.PinCheckpoint"> & {
  * Use `create(PinCheckpointSchema)` to create a new message.
  */
 export const PinCheckpointSchema: GenMessage<PinCheckpoint> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 19);
+  messageDesc(file_espalier_v1_commands, 21);
 
 /**
  * @generated from message espalier.v1.DeleteCheckpoint
@@ -593,7 +678,7 @@ export type DeleteCheckpoint = Message<"espalier.v1.DeleteCheckpoint"> & {
  * Use `create(DeleteCheckpointSchema)` to create a new message.
  */
 export const DeleteCheckpointSchema: GenMessage<DeleteCheckpoint> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 20);
+  messageDesc(file_espalier_v1_commands, 22);
 
 /**
  * @generated from message espalier.v1.EnrolNode
@@ -630,7 +715,7 @@ export type EnrolNode = Message<"espalier.v1.EnrolNode"> & {
  * Use `create(EnrolNodeSchema)` to create a new message.
  */
 export const EnrolNodeSchema: GenMessage<EnrolNode> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 21);
+  messageDesc(file_espalier_v1_commands, 23);
 
 /**
  * @generated from message espalier.v1.RenameSegment
@@ -652,7 +737,7 @@ export type RenameSegment = Message<"espalier.v1.RenameSegment"> & {
  * Use `create(RenameSegmentSchema)` to create a new message.
  */
 export const RenameSegmentSchema: GenMessage<RenameSegment> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 22);
+  messageDesc(file_espalier_v1_commands, 24);
 
 /**
  * @generated from message espalier.v1.LocateSegment
@@ -684,7 +769,7 @@ export type LocateSegment = Message<"espalier.v1.LocateSegment"> & {
  * Use `create(LocateSegmentSchema)` to create a new message.
  */
 export const LocateSegmentSchema: GenMessage<LocateSegment> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 23);
+  messageDesc(file_espalier_v1_commands, 25);
 
 /**
  * @generated from message espalier.v1.FixTree
@@ -711,7 +796,7 @@ export type FixTree = Message<"espalier.v1.FixTree"> & {
  * Use `create(FixTreeSchema)` to create a new message.
  */
 export const FixTreeSchema: GenMessage<FixTree> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 24);
+  messageDesc(file_espalier_v1_commands, 26);
 
 /**
  * @generated from message espalier.v1.ReleaseTree
@@ -733,7 +818,7 @@ export type ReleaseTree = Message<"espalier.v1.ReleaseTree"> & {
  * Use `create(ReleaseTreeSchema)` to create a new message.
  */
 export const ReleaseTreeSchema: GenMessage<ReleaseTree> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 25);
+  messageDesc(file_espalier_v1_commands, 27);
 
 /**
  * @generated from message espalier.v1.TreeQuery
@@ -764,7 +849,7 @@ export type TreeQuery = Message<"espalier.v1.TreeQuery"> & {
  * Use `create(TreeQuerySchema)` to create a new message.
  */
 export const TreeQuerySchema: GenMessage<TreeQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 26);
+  messageDesc(file_espalier_v1_commands, 28);
 
 /**
  * @generated from message espalier.v1.CommandReply
@@ -793,7 +878,7 @@ export type CommandReply = Message<"espalier.v1.CommandReply"> & {
  * Use `create(CommandReplySchema)` to create a new message.
  */
 export const CommandReplySchema: GenMessage<CommandReply> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 27);
+  messageDesc(file_espalier_v1_commands, 29);
 
 /**
  * @generated from message espalier.v1.CommandAccepted
@@ -819,7 +904,7 @@ export type CommandAccepted = Message<"espalier.v1.CommandAccepted"> & {
  * Use `create(CommandAcceptedSchema)` to create a new message.
  */
 export const CommandAcceptedSchema: GenMessage<CommandAccepted> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 28);
+  messageDesc(file_espalier_v1_commands, 30);
 
 /**
  * @generated from message espalier.v1.CommandRefused
@@ -848,7 +933,7 @@ export type CommandRefused = Message<"espalier.v1.CommandRefused"> & {
  * Use `create(CommandRefusedSchema)` to create a new message.
  */
 export const CommandRefusedSchema: GenMessage<CommandRefused> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 29);
+  messageDesc(file_espalier_v1_commands, 31);
 
 /**
  * @generated from message espalier.v1.ListQuery
@@ -879,7 +964,7 @@ export type ListQuery = Message<"espalier.v1.ListQuery"> & {
  * Use `create(ListQuerySchema)` to create a new message.
  */
 export const ListQuerySchema: GenMessage<ListQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 30);
+  messageDesc(file_espalier_v1_commands, 32);
 
 /**
  * @generated from message espalier.v1.ListReply
@@ -932,7 +1017,7 @@ export type ListReply = Message<"espalier.v1.ListReply"> & {
  * Use `create(ListReplySchema)` to create a new message.
  */
 export const ListReplySchema: GenMessage<ListReply> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 31);
+  messageDesc(file_espalier_v1_commands, 33);
 
 /**
  * The reply is a RunDetail.
@@ -956,7 +1041,7 @@ export type RunQuery = Message<"espalier.v1.RunQuery"> & {
  * Use `create(RunQuerySchema)` to create a new message.
  */
 export const RunQuerySchema: GenMessage<RunQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 32);
+  messageDesc(file_espalier_v1_commands, 34);
 
 /**
  * The reply is a SiteHistory.
@@ -975,7 +1060,7 @@ export type HistoryQuery = Message<"espalier.v1.HistoryQuery"> & {
  * Use `create(HistoryQuerySchema)` to create a new message.
  */
 export const HistoryQuerySchema: GenMessage<HistoryQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 33);
+  messageDesc(file_espalier_v1_commands, 35);
 
 /**
  * The reply is a SiteDiff. A side is a version's number, a checkpoint, or "live".
@@ -1004,7 +1089,7 @@ export type DiffQuery = Message<"espalier.v1.DiffQuery"> & {
  * Use `create(DiffQuerySchema)` to create a new message.
  */
 export const DiffQuerySchema: GenMessage<DiffQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 34);
+  messageDesc(file_espalier_v1_commands, 36);
 
 /**
  * Reads every byte of a checkpoint. The reply is a CheckpointVerification.
@@ -1028,7 +1113,7 @@ export type VerifyCheckpoint = Message<"espalier.v1.VerifyCheckpoint"> & {
  * Use `create(VerifyCheckpointSchema)` to create a new message.
  */
 export const VerifyCheckpointSchema: GenMessage<VerifyCheckpoint> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 35);
+  messageDesc(file_espalier_v1_commands, 37);
 
 /**
  * What a server is to serve. The reply is an ExpectedVersions.
@@ -1054,7 +1139,7 @@ export type ExpectedQuery = Message<"espalier.v1.ExpectedQuery"> & {
  * Use `create(ExpectedQuerySchema)` to create a new message.
  */
 export const ExpectedQuerySchema: GenMessage<ExpectedQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 36);
+  messageDesc(file_espalier_v1_commands, 38);
 
 /**
  * @generated from message espalier.v1.ExpectedVersions
@@ -1071,7 +1156,7 @@ export type ExpectedVersions = Message<"espalier.v1.ExpectedVersions"> & {
  * Use `create(ExpectedVersionsSchema)` to create a new message.
  */
 export const ExpectedVersionsSchema: GenMessage<ExpectedVersions> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 37);
+  messageDesc(file_espalier_v1_commands, 39);
 
 /**
  * @generated from message espalier.v1.AuditRunQuery
@@ -1088,7 +1173,7 @@ export type AuditRunQuery = Message<"espalier.v1.AuditRunQuery"> & {
  * Use `create(AuditRunQuerySchema)` to create a new message.
  */
 export const AuditRunQuerySchema: GenMessage<AuditRunQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 38);
+  messageDesc(file_espalier_v1_commands, 40);
 
 /**
  * A place in the log: the last event at or before it counts. Neither: now.
@@ -1112,7 +1197,7 @@ export type LogPlace = Message<"espalier.v1.LogPlace"> & {
  * Use `create(LogPlaceSchema)` to create a new message.
  */
 export const LogPlaceSchema: GenMessage<LogPlace> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 39);
+  messageDesc(file_espalier_v1_commands, 41);
 
 /**
  * @generated from message espalier.v1.AuditStateQuery
@@ -1129,7 +1214,7 @@ export type AuditStateQuery = Message<"espalier.v1.AuditStateQuery"> & {
  * Use `create(AuditStateQuerySchema)` to create a new message.
  */
 export const AuditStateQuerySchema: GenMessage<AuditStateQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 40);
+  messageDesc(file_espalier_v1_commands, 42);
 
 /**
  * @generated from message espalier.v1.AuditTreeQuery
@@ -1151,7 +1236,7 @@ export type AuditTreeQuery = Message<"espalier.v1.AuditTreeQuery"> & {
  * Use `create(AuditTreeQuerySchema)` to create a new message.
  */
 export const AuditTreeQuerySchema: GenMessage<AuditTreeQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 41);
+  messageDesc(file_espalier_v1_commands, 43);
 
 /**
  * @generated from message espalier.v1.AuditVerifyQuery
@@ -1164,7 +1249,7 @@ export type AuditVerifyQuery = Message<"espalier.v1.AuditVerifyQuery"> & {
  * Use `create(AuditVerifyQuerySchema)` to create a new message.
  */
 export const AuditVerifyQuerySchema: GenMessage<AuditVerifyQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 42);
+  messageDesc(file_espalier_v1_commands, 44);
 
 /**
  * @generated from message espalier.v1.AuditCheckpointQuery
@@ -1177,7 +1262,7 @@ export type AuditCheckpointQuery = Message<"espalier.v1.AuditCheckpointQuery"> &
  * Use `create(AuditCheckpointQuerySchema)` to create a new message.
  */
 export const AuditCheckpointQuerySchema: GenMessage<AuditCheckpointQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 43);
+  messageDesc(file_espalier_v1_commands, 45);
 
 /**
  * The newest signed head of the hash chain.
@@ -1220,5 +1305,5 @@ export type AuditCheckpoint = Message<"espalier.v1.AuditCheckpoint"> & {
  * Use `create(AuditCheckpointSchema)` to create a new message.
  */
 export const AuditCheckpointSchema: GenMessage<AuditCheckpoint> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 44);
+  messageDesc(file_espalier_v1_commands, 46);
 

@@ -1,5 +1,6 @@
-import { BadConfiguration } from './configuration-error.js';
-import { setYamlValue } from './configuration-yaml.js';
+import { isDeepStrictEqual } from 'node:util';
+import { BadConfiguration } from './errors.js';
+import { setYamlValue } from './set-yaml-value.js';
 
 /** The formats of files in which single values can be set. */
 export type ConfigurationFormat = 'json' | 'yaml' | 'ini' | 'env';
@@ -9,6 +10,7 @@ export const maxConfigurationBytes = 1_048_576;
 const maxKeyDepth = 64;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are refused
 const controlCharacter = /[\u0000-\u001f\u007f]/;
+const loneSurrogate = /\p{Surrogate}/u;
 const formats: Readonly<Record<string, ConfigurationFormat>> = {
   json: 'json',
   yaml: 'yaml',
@@ -33,6 +35,7 @@ export function configurationProblem(
   value: string,
 ): string | undefined {
   if (controlCharacter.test(key) || controlCharacter.test(value)) return 'a control character';
+  if (loneSurrogate.test(key) || loneSurrogate.test(value)) return 'half a character';
   const names = keyNames(format, key);
   if (names.length > maxKeyDepth || names.some((name) => name === '')) return 'an empty name';
   if (names.some((name) => name === '__proto__')) return 'a name that is reserved';
@@ -102,7 +105,11 @@ function setJsonValue(text: string, names: readonly string[], value: string): st
     at = container[name];
   }
   const last = names.at(-1) ?? '';
-  containerOf(at, last)[last] = jsonOrText(value);
+  const container = containerOf(at, last);
+  const wanted = jsonOrText(value);
+  // The layout of a file that has the value stays.
+  if (Object.hasOwn(container, last) && isDeepStrictEqual(container[last], wanted)) return text;
+  container[last] = wanted;
   const indent = /\n([ \t]+)\S/.exec(text)?.[1] ?? (text.includes('\n{') ? 2 : '');
   return JSON.stringify(root, null, indent) + (text.endsWith('\n') ? '\n' : '');
 }

@@ -4,7 +4,7 @@ import {
   configurationFormat,
   configurationProblem,
   setConfigurationValue,
-} from './configuration.js';
+} from './set-value.js';
 
 const set = (format: ConfigurationFormat, text: string, key: string, value: string) => {
   const once = setConfigurationValue(format, text, key, value);
@@ -15,6 +15,7 @@ const set = (format: ConfigurationFormat, text: string, key: string, value: stri
 describe('a configuration value', () => {
   it.each([
     ['json', '{"a":1}', 'a', '2', '{"a":2}'],
+    ['json', '{ "a": 1 }', 'a', '1', '{ "a": 1 }'],
     [
       'json',
       '{\n  "a": {\n    "b": 1\n  }\n}\n',
@@ -64,6 +65,7 @@ describe('a configuration value', () => {
     ['env', '', 'A B', '1', 'no name'],
     ['env', '', 'A', 'x\nB=2', 'control'],
     ['json', '{}', 'a..b', '1', 'empty'],
+    ['json', '{}', 'a', '\ud800', 'half'],
   ] as const)('is refused in %s: %j, %s', (format, text, key, value, why) => {
     expect(() => setConfigurationValue(format, text, key, value)).toThrow(why);
   });

@@ -1,4 +1,4 @@
-import { BadConfiguration } from './configuration-error.js';
+import { BadConfiguration } from './errors.js';
 
 /*
  * Sets one value in a YAML file of block mappings, line by line: comments, order and layout stay,
