@@ -35,6 +35,7 @@ describe('the verdict on a storm', () => {
       lostEvents: 0,
       doubleEffects: 0,
       finalStates: { completed: 1 },
+      reasons: {},
       findings: [],
     });
   });
@@ -54,6 +55,15 @@ describe('the verdict on a storm', () => {
     ['a version prepared twice on a server', log, [prepared, { ...prepared, assignmentId: 'x' }]],
   ])('finds %s', (_what, found, effects) => {
     expect(judge(found, all, effects, ['r1']).doubleEffects).toBeGreaterThan(0);
+  });
+
+  test('tells why runs did not end well, alike ones together', () => {
+    const failures = [1, 2].map((number) => {
+      const failed = event(number, 'RunFailed', `outcome.r${number}`, 1);
+      return { ...failed, data: { reason: `site-${number} was silent for 20 s` } };
+    });
+    const { reasons } = judge(failures, new Map(), [], []);
+    expect(reasons).toEqual({ 'failed: site-# was silent for # s': 2 });
   });
 
   test('counts a run without an end as open', () => {

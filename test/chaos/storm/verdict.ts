@@ -26,6 +26,8 @@ export interface Verdict {
   readonly lostEvents: number;
   readonly doubleEffects: number;
   readonly finalStates: Readonly<Record<string, number>>;
+  /** Why runs did not end well, numbers left out, and how many did not. */
+  readonly reasons: Readonly<Record<string, number>>;
   /** What was found, in words; empty when all is well. */
   readonly findings: readonly string[];
 }
@@ -62,6 +64,7 @@ export function judge(
     lostEvents: findings.filter((text) => text.startsWith('lost')).length,
     doubleEffects: findings.filter((text) => text.startsWith('double')).length,
     finalStates,
+    reasons: countReasons(log),
     findings,
   };
 }
@@ -118,6 +121,17 @@ function countStates(log: readonly SeenEvent[], runs: readonly string[]): Record
   for (const run of runs) {
     const state = ends.get(run) ?? 'open';
     counts[state] = (counts[state] ?? 0) + 1;
+  }
+  return counts;
+}
+
+function countReasons(log: readonly SeenEvent[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { type, data } of log) {
+    if (!(type in jobOutcomes) || typeof data.reason !== 'string') continue;
+    const alike = data.reason.replace(/[\da-f]{8}-[\da-f-]{27}|\d+/g, '#');
+    const reason = `${jobOutcomes[type]}: ${alike}`;
+    counts[reason] = (counts[reason] ?? 0) + 1;
   }
   return counts;
 }
