@@ -13,10 +13,10 @@ import { openJetStreamLog } from '#libs/event-log/adapters/jetstream/jetstream-l
 import { type EventLog, type LogSubscription, noEvents } from '#libs/event-log/event-log.js';
 import { ServiceClient } from '#libs/nest-jetstream/service-client.js';
 import { withLazyNats } from '../../conformance/lazy-nats.js';
-import { processTree } from '../../support/process-usage.js';
 import { startScheduler } from '../../support/scheduler-replicas.js';
 import { type TestNats, withNats } from '../../support/servers.js';
 import { until } from '../../support/until.js';
+import { type ProcessorMs, Usage } from './usage.js';
 
 export interface OverlapOptions {
   /** Runs of one site that are asked for while the first one holds its servers. */
@@ -40,6 +40,9 @@ export interface OverlapResult {
   readonly together: number;
   readonly queueSeconds: number;
   readonly drainSeconds: number;
+  /** Of each run, while all come to wait, and while they start and end. */
+  readonly queueProcessorMs: ProcessorMs;
+  readonly drainProcessorMs: ProcessorMs;
   /** The largest replica: before the first run, and at most. */
   readonly rssMiB: { readonly before: number; readonly most: number };
 }
@@ -85,15 +88,22 @@ async function measure(
   replicas: readonly ChildProcess[],
 ): Promise<OverlapResult> {
   const watched = new Watched(log);
-  const memory = new Memory(replicas);
+  const usage = new Usage(replicas.map(({ pid = 0 }) => pid));
   let startedMs = Date.now();
   const ids = Array.from({ length: runs }, () => uuidv7());
-  await inParallel(ids, (runId) => request(client, runId, patienceMs));
+  let asked = 0;
+  await inParallel(ids, async (runId) => {
+    await request(client, runId, patienceMs);
+    asked += 1;
+    if (asked % 1_000 === 0) say(`${asked} asked for after ${(Date.now() - startedMs) / 1_000} s`);
+  });
   const queueSeconds = (Date.now() - startedMs) / 1_000;
+  const queueProcessorMs = usage.perRun(runs);
   say(`${runs} runs wait or run after ${queueSeconds} s`);
   startedMs = Date.now();
   await watched.drain(runs, say, patienceMs);
   const drainSeconds = (Date.now() - startedMs) / 1_000;
+  const drainProcessorMs = usage.perRun(runs);
   const { order, started, together } = watched;
   const places = new Map(order.map((runId, place) => [runId, place]));
   const outOfOrder = started.filter((runId, place) => {
@@ -101,7 +111,8 @@ async function measure(
     return before !== undefined && (places.get(runId) ?? 0) < (places.get(before) ?? 0);
   }).length;
   const result = { runs, ...options, lazy, started: new Set(started).size, outOfOrder, together };
-  return { ...result, queueSeconds, drainSeconds, rssMiB: memory.close() };
+  const processor = { queueProcessorMs, drainProcessorMs };
+  return { ...result, queueSeconds, drainSeconds, ...processor, rssMiB: usage.close() };
 }
 
 async function request(client: ServiceClient, runId: string, patienceMs: number): Promise<void> {
@@ -140,11 +151,14 @@ class Watched {
   async drain(runs: number, say: (line: string) => void, patienceMs: number): Promise<void> {
     this.mayEnd();
     let told = 0;
+    const startedMs = Date.now();
     await until(
       'all runs have started and ended',
       () => {
         const { length } = this.started;
-        if (length - told >= 1_000) say(`${length} have started`);
+        if (length - told >= 1_000) {
+          say(`${length} have started after ${(Date.now() - startedMs) / 1_000} s`);
+        }
         told = length - (length % 1_000);
         if (length >= runs && this.running.size === 0) return true;
         throw new Error(`${length} have started, now ${[...this.running].join()} runs`);
@@ -178,32 +192,6 @@ class Watched {
       return true;
     };
     return until(`the end of ${runId} is in the log`, tell, { timeoutMs: hourMs });
-  }
-}
-
-/** The memory of the largest replica, looked at as long as it runs. */
-class Memory {
-  private readonly before: number;
-  private most: number;
-  private readonly timer: NodeJS.Timeout;
-
-  constructor(private readonly replicas: readonly ChildProcess[]) {
-    this.before = this.largest();
-    this.most = this.before;
-    this.timer = setInterval(() => {
-      this.most = Math.max(this.most, this.largest());
-    }, 500);
-  }
-
-  close(): { before: number; most: number } {
-    clearInterval(this.timer);
-    const inMiB = (bytes: number) => Math.round(bytes / 2 ** 20);
-    return { before: inMiB(this.before), most: inMiB(Math.max(this.most, this.largest())) };
-  }
-
-  private largest(): number {
-    const usages = this.replicas.flatMap(({ pid }) => processTree(pid ?? 0));
-    return Math.max(0, ...usages.map(({ rssBytes }) => rssBytes));
   }
 }
 
