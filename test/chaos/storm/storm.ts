@@ -9,6 +9,7 @@ import { seededRandom } from '#libs/testkit/seeded-random.js';
 import { until } from '../../support/until.js';
 import { ReplicatedFleet } from './fleet.js';
 import { jobOutcomes } from './outcomes.js';
+import { RunTimes } from './run-times.js';
 import { SimulatedSegment } from './simulated-agents.js';
 import { judge, type SeenEvent, type Verdict } from './verdict.js';
 
@@ -29,6 +30,8 @@ export interface StormResult extends Verdict {
   readonly kills: number;
   readonly killed: Readonly<Record<string, number>>;
   readonly events: number;
+  /** The longest that a run took from its start to its commit, and from there to its end. */
+  readonly longestSeconds: { readonly prepare: number; readonly switch: number };
   readonly auditSound: boolean;
 }
 
@@ -105,13 +108,19 @@ class Storm {
 
   private async judge(): Promise<StormResult> {
     const events: SeenEvent[] = [];
-    for await (const event of this.log.replay({ afterSequence: 0 })) events.push(seen(event));
+    const times = new RunTimes();
+    for await (const event of this.log.replay({ afterSequence: 0 })) {
+      events.push(seen(event));
+      times.add(event);
+    }
     const effects = this.segments.flatMap((segment) => segment.effects);
     const verdict = judge(events, this.acknowledged, effects, this.runs);
     const audit = await this.post<{ sound: boolean }>('audit/verify', {}, uuidv7());
     const { runs, kills, killed } = this;
     const auditSound = audit.sound;
-    return { runs: runs.length, kills, ...verdict, killed, events: events.length, auditSound };
+    const { longestSeconds } = times;
+    const counted = { killed, events: events.length, longestSeconds, auditSound };
+    return { runs: runs.length, kills, ...verdict, ...counted };
   }
 
   /** Remembers every event that a reader was given, and who waits for the end of a run. */
