@@ -1,12 +1,13 @@
 import {
   type AggregateId,
   type AggregateType,
-  eventTrigger,
   type RecordedEvent,
   runOfAggregate,
 } from '#libs/contracts/index.js';
 import type { EventArchive } from '#libs/event-log/archived-log.js';
+import type { EventLog } from '#libs/event-log/event-log.js';
 import { aggregateKey } from '#libs/event-log/parking.js';
+import type { DueRuns, KnownRuns } from './known-runs.js';
 
 /** What belongs to one run alone, and goes with it. Ledgers of sites and servers stay. */
 export const aggregatesOfOneRun = [
@@ -24,86 +25,66 @@ export interface Archivable {
   readonly aggregates: readonly AggregateId[];
 }
 
-/** So long an event from outside is known again by the run that it began. */
-const repetitionsKnownMs = 7 * 24 * 60 * 60_000;
-
 /** Keeps a pass small: its events are in memory. The rest is for the next. */
 export const mostEventsPerPass = 200_000;
 
 /** A log whose first events are all too young has nothing; one of them may have a wrong time. */
 const firstLooks = 200;
 
+type ReadableLog = Pick<EventLog, 'replay' | 'lastSequence'>;
+
 /**
  * The runs that were closed before a time, oldest first, with all events of the aggregates that
  * belong to them alone. An aggregate that something happened to since stays, and so does its run.
  * A run that an event from outside began stays for a week: it is how a repetition is known.
- * @param log events of `aggregatesOfOneRun`; read no further than anything may be found
+ * Reads what came since the last pass, and what it returns; nothing of runs that stay.
+ * @param known from one pass to the next; told by `forget` what has left the log
  */
 export async function archivable(
-  log: AsyncIterable<RecordedEvent>,
+  log: ReadableLog,
+  known: KnownRuns,
   closedBeforeMs: number,
   nowMs: number,
 ): Promise<Archivable> {
-  const found = new FoundRuns(closedBeforeMs, nowMs);
+  if ((await log.lastSequence()) < known.afterSequence) known.clear();
+  await readOn(log, known, closedBeforeMs);
+  const due = known.due(closedBeforeMs, nowMs, mostEventsPerPass);
+  const byRun = due.runs.size > 0 ? await eventsOf(log, due) : new Map<string, RecordedEvent[]>();
+  const whole = [...due.runs].filter(([run, count]) => byRun.get(run)?.length === count);
+  const runs = whole.map(([run]) => run);
+  // Another replica archived them, or the log was restored: what is known of it is not so any more.
+  if (runs.length < due.runs.size) known.clear();
+  const events = runs.flatMap((run) => byRun.get(run) ?? []);
+  events.sort((a, b) => a.sequence - b.sequence);
+  const aggregates = new Map(events.map((event) => [aggregateKey(event), event.aggregate]));
+  return { runs, events, aggregates: [...aggregates.values()] };
+}
+
+async function readOn(log: ReadableLog, known: KnownRuns, closedBeforeMs: number): Promise<void> {
+  const { afterSequence } = known;
+  let hasOld = known.hasOlder(closedBeforeMs);
   let looks = 0;
-  let hasOld = false;
-  for await (const event of log) {
-    found.add(event);
+  for await (const event of log.replay({ afterSequence, aggregateTypes: aggregatesOfOneRun })) {
+    known.add(event);
     hasOld ||= event.timeMs < closedBeforeMs;
     looks += 1;
-    if (!hasOld && looks >= firstLooks) break;
+    if (!hasOld && looks >= firstLooks) return;
   }
-  return found.chosen();
 }
 
-/** What a pass has seen: of runs that stay, no event is kept. */
-class FoundRuns {
-  private readonly old = new Map<string, RecordedEvent[]>();
-  private readonly closed = new Set<string>();
-  private readonly staying = new Set<string>();
-
-  constructor(
-    private readonly closedBeforeMs: number,
-    private readonly nowMs: number,
-  ) {}
-
-  add(event: RecordedEvent): void {
+async function eventsOf(log: ReadableLog, due: DueRuns): Promise<Map<string, RecordedEvent[]>> {
+  const byRun = new Map<string, RecordedEvent[]>();
+  const afterSequence = due.firstSequence - 1;
+  const aggregateTypes = aggregatesOfOneRun;
+  for await (const event of log.replay({ afterSequence, aggregateTypes, withStored: true })) {
     const { type, id } = event.aggregate;
     const run = runOfAggregate(type, id, event.context.correlationId) ?? '';
-    if (this.staying.has(run)) return;
-    if (event.timeMs >= this.closedBeforeMs || this.isStillKnown(event)) {
-      this.staying.add(run);
-      this.old.delete(run);
-      return;
-    }
-    if (event.type === 'RunClosed' || event.type === 'RunCancelled') this.closed.add(run);
-    const events = this.old.get(run);
+    const events = byRun.get(run);
     if (events) events.push(event);
-    else this.old.set(run, [event]);
+    else if (due.runs.has(run)) byRun.set(run, [event]);
+    if (event.sequence >= due.lastSequence) break;
   }
-
-  chosen(): Archivable {
-    const chosen: RecordedEvent[] = [];
-    const runs: string[] = [];
-    for (const [run, events] of this.old) {
-      if (!this.closed.has(run) || chosen.length + events.length > mostEventsPerPass) continue;
-      runs.push(run);
-      chosen.push(...events);
-    }
-    chosen.sort((a, b) => a.sequence - b.sequence);
-    const aggregates = new Map(chosen.map((event) => [aggregateKey(event), event.aggregate]));
-    return { runs, events: chosen, aggregates: [...aggregates.values()] };
-  }
-
-  /** A repetition of the event from outside that began it must find it. */
-  private isStillKnown(event: RecordedEvent): boolean {
-    if (event.type !== 'RunRequested' || !isHeard(event)) return false;
-    return event.timeMs > this.nowMs - repetitionsKnownMs;
-  }
-}
-
-function isHeard({ data }: RecordedEvent<'RunRequested'>): boolean {
-  return data.terms?.trigger.startsWith(eventTrigger) ?? false;
+  return byRun;
 }
 
 /** Where archived events go. */
