@@ -100,6 +100,35 @@ describe('the data of a container', () => {
   });
 });
 
+describe('a solid frame', () => {
+  const share = (contentOffset: bigint, contentBytes: bigint) =>
+    slice({ ...packed(), contentOffset, contentBytes });
+
+  test('gives each file its part', async () => {
+    const part = share(5n, BigInt(content.length));
+    expect(Buffer.compare(await data.read(part, 10), content.subarray(5, 15))).toBe(0);
+  });
+
+  test('is refused when it holds more than it says, or more than a reader keeps', async () => {
+    const reason = 'too-large';
+    const short = share(0n, BigInt(content.length - 1));
+    const huge = share(0n, 8n * 1024n ** 2n + 1n);
+    // Frames are kept: each is asked of a reader of its own.
+    for (const bomb of [short, huge]) {
+      const fresh = await openData(path, head);
+      await expect(fresh.read(bomb, 10)).rejects.toMatchObject({ reason });
+      await fresh.close();
+    }
+  });
+
+  test('is refused when a part is outside of it', async () => {
+    const end = BigInt(content.length);
+    for (const part of [share(end - 9n, end), share(end, end), share(2n ** 63n, end)]) {
+      await expect(data.read(part, 10)).rejects.toMatchObject({ reason: 'damaged' });
+    }
+  });
+});
+
 describe('the commands of a container', () => {
   test('are refused when one is of no known kind', async () => {
     const { path, head } = await written([create(CommandSchema, {})], []);

@@ -6,6 +6,7 @@ import { writeAssignment } from '#libs/assignment/writer.js';
 import { CommandSchema } from '#libs/contracts/index.js';
 import { generatePrivateKeyPem, signingKeyFromPem } from '#libs/keys/ed25519.js';
 import { type Reader, readers } from './hostile-bytes.js';
+import { frameReaders, signedHeaderReader } from './hostile-frames.js';
 
 /** All readers, with a small container made for them. */
 export async function sampleReaders(): Promise<Reader[]> {
@@ -19,7 +20,12 @@ export async function sampleReaders(): Promise<Reader[]> {
     ];
     const data = [Buffer.from('content of a file')];
     await writeAssignment({ path, header, commands, data, keys: [key] });
-    return readers(await readFile(path), key);
+    const container = await readFile(path);
+    return [
+      ...readers(container, key),
+      signedHeaderReader(container, key),
+      ...(await frameReaders()),
+    ];
   } finally {
     await rm(directory, { recursive: true });
   }

@@ -213,6 +213,14 @@ describe('a scan refuses', () => {
     await new Promise((resolve) => server.close(resolve));
   });
 
+  test('devices', async () => {
+    const rules = [
+      { include: true, pattern: '/null' },
+      { include: false, pattern: '*' },
+    ];
+    await expect(scanTree('/dev', { rules })).rejects.toThrow('/dev/null is a device');
+  });
+
   test('paths that no server could hold', async () => {
     const name = 'n'.repeat(250);
     const directory = process.cwd();
