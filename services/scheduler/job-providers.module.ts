@@ -73,9 +73,8 @@ export const jobProviders: Provider[] = [
   },
   {
     provide: JobsAtWork,
-    inject: [EVENT_LOG, JOBS, Jobs, JobStarts, NATS, CLOCK, LOGGER],
+    inject: [JOBS, Jobs, JobStarts, NATS, CLOCK, LOGGER],
     useFactory: async (
-      log: EventLog,
       view: LogView<JobsView>,
       jobs: Jobs,
       starts: JobStarts,
@@ -85,7 +84,7 @@ export const jobProviders: Provider[] = [
     ) => {
       const times = new JobTimes(view, starts, clock, logger);
       const watch = watchStagingOf(natsLookThere(nats), clock);
-      const staging = new StagingJobs(log, view, starts, watch, clock, logger);
+      const staging = new StagingJobs(view, starts, watch, clock, logger);
       const outside = await hearOutsideEvents(nats, jobs, clock, logger);
       return new JobsAtWork([times, staging, { close: () => outside.stop() }, view]);
     },

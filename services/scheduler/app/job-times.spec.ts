@@ -2,6 +2,7 @@ import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import {
   CreateJobSchema,
+  EditSiteSchema,
   type JobSpecSchema,
   JobsQuerySchema,
   JobType,
@@ -19,7 +20,7 @@ import { JobStarts } from './job-starts.js';
 import { JobTimes } from './job-times.js';
 import { Jobs } from './jobs.js';
 import { type Replica, SchedulerWorld } from './scheduler-world.js';
-import { StagingJobs } from './staging-jobs.js';
+import { StagingJobs, type WatchStaging } from './staging-jobs.js';
 
 const minuteMs = 60_000;
 type Spec = MessageInitShape<typeof JobSpecSchema>;
@@ -199,11 +200,11 @@ describe('jobs by what happens', () => {
   test('begin when staging has changed, and not for what was there before', async () => {
     const { jobs, starts, view } = await jobsOf(replica);
     let tell: (fingerprint: string) => Promise<void> = async () => undefined;
-    const watch = (_site: object, _quietMs: number, changed: typeof tell) => {
+    const watch: WatchStaging = (_site, _quietMs, changed) => {
       tell = changed;
       return () => undefined;
     };
-    const parts = [world.log, view, starts, watch, world.clock, silentLogger] as const;
+    const parts = [view, starts, watch, world.clock, silentLogger] as const;
     closing.push(new StagingJobs(...parts));
     await make(jobs, 'watching', {
       triggers: [{ trigger: { case: 'staging', value: {} } }],
@@ -211,5 +212,27 @@ describe('jobs by what happens', () => {
     await pass(2_000);
     for (const seen of ['one', 'one', 'two', 'two']) await tell(seen);
     expect(await requested()).toMatchObject([{ job: 'watching', trigger: 'staging two' }]);
+  });
+
+  test('begin when the site is staged elsewhere: there is other content', async () => {
+    const { jobs, starts, view } = await jobsOf(replica);
+    const watched = new Map<string, (fingerprint: string) => Promise<void>>();
+    const watch: WatchStaging = ({ staging }, _quietMs, changed) => {
+      watched.set(staging, changed);
+      return () => watched.delete(staging);
+    };
+    closing.push(new StagingJobs(view, starts, watch, world.clock, silentLogger));
+    await make(jobs, 'watching', {
+      triggers: [{ trigger: { case: 'staging', value: {} } }],
+    });
+    await pass(2_000);
+    for (const seen of ['one', 'two']) await watched.get('/srv/www')?.(seen);
+    const elsewhere = create(EditSiteSchema, { site: 'www', staging: 'servers:build' });
+    await replica.scheduler.editSite(elsewhere, world.caller());
+    await pass(2_000);
+    expect([...watched.keys()]).toEqual(['servers:build']);
+    await watched.get('servers:build')?.('three');
+    const runs = await requested();
+    expect(runs.map((terms) => terms?.trigger)).toEqual(['staging two', 'staging three']);
   });
 });

@@ -1,11 +1,8 @@
 import { type Cancel, type Clock, scheduleTogether } from '#libs/clock/clock.js';
-import { load } from '#libs/event-log/aggregate.js';
-import type { EventLog } from '#libs/event-log/event-log.js';
 import type { LogView } from '#libs/event-log/log-view.js';
 import { type Logger, reasonOf } from '#libs/telemetry/logger.js';
 import { derivedId } from '../domain/derived-id.js';
 import { type JobEntry, type JobsView, stagingTrigger } from '../domain/jobs-view.js';
-import { siteAggregate } from '../domain/site.js';
 import type { JobStarts } from './job-starts.js';
 
 /** Whose staging is watched: `staging` as its settings say. */
@@ -29,6 +26,7 @@ const defaultQuietMs = 2_000;
 
 interface Watch {
   readonly version: bigint;
+  readonly staging: string;
   readonly end: () => void;
 }
 
@@ -39,7 +37,6 @@ export class StagingJobs {
   private isClosed = false;
 
   constructor(
-    private readonly log: EventLog,
     private readonly jobs: Pick<LogView<JobsView>, 'state'>,
     private readonly starts: Pick<JobStarts, 'start'>,
     private readonly watch: WatchStaging,
@@ -58,33 +55,34 @@ export class StagingJobs {
   private plan(): void {
     if (this.isClosed) return;
     this.cancel = scheduleTogether(this.clock, lookEveryMs, () => {
-      void this.look()
-        .catch((error) => {
-          this.logger.warn('staging could not be watched', { reason: reasonOf(error) });
-        })
-        .finally(() => this.plan());
+      try {
+        this.look();
+      } catch (error) {
+        this.logger.warn('staging could not be watched', { reason: reasonOf(error) });
+      }
+      this.plan();
     });
   }
 
-  /** Watches for the jobs that there are now. */
-  private async look(): Promise<void> {
-    const { jobs } = this.jobs.state;
-    for (const [name, { version, end }] of this.watches) {
+  /** Watches for the jobs that there are now, where their sites are staged now. */
+  private look(): void {
+    const { jobs, stagings } = this.jobs.state;
+    for (const [name, { version, staging, end }] of this.watches) {
       const entry = jobs.get(name);
-      if (entry && !entry.paused && entry.version === version) continue;
+      const isSame = entry?.version === version && stagings.get(entry.spec.site) === staging;
+      if (isSame && !entry.paused) continue;
       end();
       this.watches.delete(name);
     }
     for (const [name, entry] of jobs) {
       if (entry.paused || this.watches.has(name)) continue;
       const quietMs = quietMsOf(entry);
-      if (quietMs !== undefined) await this.begin(entry, quietMs);
+      const staging = stagings.get(entry.spec.site);
+      if (quietMs !== undefined && staging) this.begin(entry, staging, quietMs);
     }
   }
 
-  private async begin({ name, version, spec }: JobEntry, quietMs: number): Promise<void> {
-    const { state } = await load(this.log, siteAggregate, spec.site);
-    if (state.situation !== 'created' || this.isClosed) return;
+  private begin({ name, version, spec }: JobEntry, staging: string, quietMs: number): void {
     // What is there when a job is made is no change; what changed while nobody looked is one.
     let known = this.jobs.state.jobs.get(name)?.lastStaging || undefined;
     const changed = async (fingerprint: string) => {
@@ -98,8 +96,8 @@ export class StagingJobs {
       await this.starts.start(entry, { runId, trigger: `${stagingTrigger}${fingerprint}` });
       known = fingerprint;
     };
-    const { site, staging } = state.settings;
-    this.watches.set(name, { version, end: this.watch({ site, staging }, quietMs, changed) });
+    const end = this.watch({ site: spec.site, staging }, quietMs, changed);
+    this.watches.set(name, { version, staging, end });
   }
 }
 

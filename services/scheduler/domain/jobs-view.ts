@@ -21,11 +21,15 @@ export interface JobsView {
   readonly jobs: Map<string, JobEntry>;
   /** Versions of jobs that are gone: a new one of the name goes on counting. */
   readonly versions: Map<string, bigint>;
+  /** Of each site, where its content is staged. */
+  readonly stagings: Map<string, string>;
 }
 
-export const jobsAggregates = ['job', 'run'] as const;
+export const jobsAggregates = ['site', 'job', 'run'] as const;
 
-export const newJobsView = (): JobsView => ({ jobs: new Map(), versions: new Map() });
+export const newJobsView = (): JobsView => ({
+  ...{ jobs: new Map(), versions: new Map(), stagings: new Map() },
+});
 
 /** How a run that a change of staging made begin says what it saw. */
 export const stagingTrigger = 'staging ';
@@ -37,6 +41,10 @@ export function evolveJobs(view: JobsView, happened: RecordedEvent): JobsView {
     if (entry) view.jobs.set(job, { ...entry, ...more });
   };
   switch (happened.type) {
+    case 'SiteCreated':
+    case 'SiteEdited':
+      view.stagings.set(happened.data.site, happened.data.staging);
+      return view;
     case 'JobCreated': {
       const { job: name, spec } = happened.data;
       const version = (view.versions.get(name) ?? 0n) + 1n;
