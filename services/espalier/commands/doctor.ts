@@ -1,7 +1,7 @@
 import { toJson } from '@bufbuild/protobuf';
 import type { Command } from 'commander';
 import { type StorageView, StorageViewSchema } from '#libs/contracts/index.js';
-import { type NativeCapabilities, probeNative } from '#libs/native/capabilities.js';
+import { type HostReport, reportHost } from '#libs/native/host-report.js';
 import { Refused, Unreachable } from '../client/api-client.js';
 import { renderTable } from '../output/table.js';
 import { formatBytes } from '../output/units.js';
@@ -22,7 +22,7 @@ export function doctorCommand(program: Command): void {
       .command('doctor')
       .description('say what this host can do natively, what would help, and what is stored'),
   ).action(async (options) => {
-    const capabilities = probeNative();
+    const capabilities = reportHost();
     const storage = await storageOf(options);
     if (options.output === 'json') {
       const stored = storage && toJson(StorageViewSchema, storage, { alwaysEmitImplicit: true });
@@ -69,8 +69,8 @@ function storageTable({ streams, tables, ...archive }: StorageView): string {
   );
 }
 
-export function findingsOf(capabilities: NativeCapabilities): Finding[] {
-  const { zstd, zstdPrefix, syncMethod } = capabilities;
+export function findingsOf(capabilities: HostReport): Finding[] {
+  const { zstd, zstdPrefix, syncMethod, openat2, renameat2, udpOffload } = capabilities;
   const library = 'install libzstd.so.1 (package libzstd1)';
   return [
     {
@@ -92,6 +92,21 @@ export function findingsOf(capabilities: NativeCapabilities): Finding[] {
       ],
       advice:
         syncMethod === 'syncfs' ? '' : 'koffi has no build for this host: publishing is slower',
+    },
+    {
+      what: 'opening paths',
+      here: openat2 ? 'openat2' : 'one directory after the other',
+      advice: openat2 ? '' : 'Linux 5.6 and koffi: preparing is slower',
+    },
+    {
+      what: 'exchanging names',
+      here: renameat2 ? 'renameat2' : 'not possible',
+      advice: renameat2 ? '' : 'Linux and koffi: what is live must be a link',
+    },
+    {
+      what: 'multicast',
+      here: udpOffload ? 'UDP_SEGMENT and UDP_GRO' : 'a call for each datagram',
+      advice: udpOffload ? '' : 'Linux 5.0 and koffi: sending takes more of the processor',
     },
   ];
 }
