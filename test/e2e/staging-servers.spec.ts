@@ -37,7 +37,9 @@ beforeAll(async () => {
   agent = espalier(['agent', ...who, ...control, '--staging', `www=${hosts.build}`], env);
   media = serveMedia();
   const servers = ['--staging-server', 'build', 'media=video', '--exclude', '*.tmp'];
-  await plane.json('site', 'create', 'www', ...servers);
+  // Assignments are sealed, but for films: all that follows is the same.
+  const sealed = ['--encrypt', '--never-encrypt', '.MP4'];
+  await plane.json('site', 'create', 'www', ...servers, ...sealed);
   const [node = ''] = plane.nodes;
   await plane.json('group', 'create', 'www', '--site', 'www', '--node', node);
   await waits(agent);
@@ -69,6 +71,9 @@ test(
   'a run takes the trees of other hosts, through the filters, and only what is new of them',
   async () => {
     expect(await plane.publish('www')).toMatchObject({ status: 'completed', reason: '' });
+    expect(await plane.json('get', 'sites')).toMatchObject({
+      sites: [{ policy: { encryption: 'aes-256-gcm', neverEncrypt: ['.mp4'] } }],
+    });
     const video = Object.entries(treeOf(hosts.media)).map(([path, entry]) => [
       `video/${path}`,
       entry,
