@@ -134,8 +134,6 @@ export class ReplicatedFleet {
       ESPALIER_HTTP_PORT: String(port),
       ESPALIER_ORIGIN_URL: 'http://127.0.0.1:1',
       ESPALIER_REPAIR_DELAY_MS: '0',
-      ESPALIER_PREPARE_TIMEOUT_MS: '120000',
-      ESPALIER_SWITCH_TIMEOUT_MS: '60000',
     };
   }
 }

@@ -36,7 +36,8 @@ export interface StormResult extends Verdict {
 }
 
 const requestTimeoutMs = 20_000;
-const settleTimeoutMs = 300_000;
+/** Longer than a run may take to prepare and to switch: one that is not over then hangs. */
+const settleTimeoutMs = 900_000;
 
 /** Runs under kills, then peace, then judgement. */
 export async function storm(options: StormOptions): Promise<StormResult> {
