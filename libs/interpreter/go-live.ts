@@ -2,6 +2,7 @@ import { appendRecord } from './adapters/journal-file.js';
 import { openSite } from './adapters/site-directory.js';
 import { readSite } from './adapters/site-state.js';
 import { HookFailed, namedDiskError, SwitchedBack, UnknownVersion } from './errors.js';
+import { hostVariables } from './health.js';
 import type { InterpreterPorts } from './ports.js';
 import type { SiteLayout, SiteLocation } from './site-layout.js';
 import { defaultSitePolicy, type SitePolicy } from './site-policy.js';
@@ -107,12 +108,7 @@ class Checks {
     private readonly policy: SitePolicy,
     private readonly ports: InterpreterPorts,
   ) {
-    const live = policy.liveDirectory ?? `${root}/sites/${site}/live`;
-    this.variables = {
-      ESPALIER_SITE: site,
-      ESPALIER_SEQUENCE: String(sequence),
-      ESPALIER_LIVE: live,
-    };
+    this.variables = hostVariables({ root, site, sequence, sitePolicy: policy });
   }
 
   /** @throws HookFailed */

@@ -71,7 +71,7 @@ describe('the host policy', () => {
   it('says how live trees are compared with what was signed', () => {
     const text = '{"scrub": {"contentEveryMs": 5}, "sites": {"*": {"drift": "repair"}}}';
     const policy = parseHostPolicy(text);
-    expect(policy.scrub).toEqual({ attributesEveryMs: 3_600_000, contentEveryMs: 5 });
+    expect(policy.scrub).toMatchObject({ attributesEveryMs: 3_600_000, contentEveryMs: 5 });
     expect(policy.policyOf('www').drift).toBe('repair');
   });
 

@@ -12,17 +12,20 @@ export interface HostPolicy {
   policyOf(site: string): Partial<SitePolicy>;
 }
 
-/** How often live trees are compared with what was signed. */
+/** How often live trees are compared with what was signed, and looked at whether they work. */
 export interface ScrubSchedule {
   /** Names, types, sizes, modes and times. */
   readonly attributesEveryMs: number;
   /** Within this every byte of every live tree is read once, at an even rate. */
   readonly contentEveryMs: number;
+  /** Between two repetitions of the probes. */
+  readonly healthEveryMs: number;
 }
 
 export const defaultScrub: ScrubSchedule = {
   attributesEveryMs: 3_600_000,
   contentEveryMs: 86_400_000,
+  healthEveryMs: 5_000,
 };
 
 /** Thrown for a host policy that is not as it should be. */
@@ -48,7 +51,7 @@ const siteFields = new Set([
   'probe',
   'drift',
 ]);
-const scrubFields = ['attributesEveryMs', 'contentEveryMs'] as const;
+const scrubFields = ['attributesEveryMs', 'contentEveryMs', 'healthEveryMs'] as const;
 const longestScrubMs = 31 * 86_400_000;
 
 /** Allows no hook and changes nothing. */
@@ -56,8 +59,8 @@ export const noHostPolicy: HostPolicy = { scrub: defaultScrub, policyOf: () => (
 
 /**
  * Reads the text of `host.json`: `{"hooks": {NAME: {"command": [PROGRAM, ...], "timeoutMs"}},
- * "sites": {NAME or "*": {...}}, "scrub": {"attributesEveryMs", "contentEveryMs"}, "host":
- * {"type": "shell/1", "command": [PROGRAM, ...], "directory"}}`.
+ * "sites": {NAME or "*": {...}}, "scrub": {"attributesEveryMs", "contentEveryMs", "healthEveryMs"},
+ * "host": {"type": "shell/1", "command": [PROGRAM, ...], "directory"}}`.
  * @throws BadHostPolicy
  */
 export function parseHostPolicy(text: string): HostPolicy {

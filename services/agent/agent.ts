@@ -5,6 +5,7 @@ import type { EnrolReply, Notification, SessionAnnouncement } from '#libs/contra
 import type { SegmentMember } from '#libs/election/segment.js';
 import { SegmentRuntime } from '#libs/election/segment-runtime.js';
 import { readHostPolicy } from '#libs/interpreter/adapters/host-policy-file.js';
+import { hostPrograms } from '#libs/interpreter/adapters/host-programs.js';
 import type { HostPolicy } from '#libs/interpreter/host-policy.js';
 import { agentKeysIn } from '#libs/keys/adapters/file-keys.js';
 import type { TrustRoot } from '#libs/keys/key-provider.js';
@@ -131,9 +132,7 @@ class Agent implements RunningAgent {
       onLiveChanged: () => this.presence.changed(),
     });
     this.standing = new Standing({
-      root,
-      policy: this.hostPolicy,
-      clock: systemClock,
+      ...{ root, policy: this.hostPolicy, clock: systemClock, programs: hostPrograms },
       executor: this.executor,
       expected: this.enrolment.expected,
       ask: this.askAgain,

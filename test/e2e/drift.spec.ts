@@ -8,10 +8,17 @@ import { treeOf, writeFiles } from '#test/support/trees.js';
 import { until } from '#test/support/until.js';
 
 const timeoutMs = 120_000;
-const policy = {
-  sites: { '*': { drift: 'repair' } },
-  scrub: { attributesEveryMs: 300, contentEveryMs: 600 },
-};
+/** A server is ill as long as there is such a file. */
+const signOfIllness = (node: string) => join(plane.root(node), 'ill');
+const policyOf = (node: string) => ({
+  sites: {
+    '*': {
+      drift: 'repair',
+      probe: { command: ['/usr/bin/test', '!', '-e', signOfIllness(node)], timeoutMs: 200 },
+    },
+  },
+  scrub: { attributesEveryMs: 300, contentEveryMs: 600, healthEveryMs: 300 },
+});
 
 let plane: ControlPlane;
 let staging: string;
@@ -20,7 +27,7 @@ beforeAll(async () => {
   const env = { ESPALIER_REPAIR_DELAY_MS: '300' };
   plane = await ControlPlane.start({ segments: 1, nodes: 2, env });
   for (const node of plane.nodes) {
-    writeFileSync(join(plane.root(node), 'host.json'), JSON.stringify(policy));
+    writeFileSync(join(plane.root(node), 'host.json'), JSON.stringify(policyOf(node)));
   }
   staging = await plane.createSite('www');
   // The policy is read at an agent's start.
@@ -73,6 +80,31 @@ test(
     expect(readFileSync(join(live(node), 'a'), 'utf8')).toBe('one');
     plane.signal(node, 'SIGKILL');
     await until(`${node} has what is live`, () => isAsStaged(node));
+  },
+  timeoutMs,
+);
+
+test(
+  'a wave whose servers fall ill while it soaks is taken back',
+  async () => {
+    await publish({ a: 'sound' });
+    const before = treeOf(staging);
+    writeFiles(staging, { a: 'makes ill' });
+    await plane.cli('publish', 'www', '--wave', '1', '--soak', '10m');
+    const told = async (type: string) => {
+      const events = await plane.events();
+      return events.find((happened) => happened.type.endsWith(`.${type}`));
+    };
+    await until('the wave soaks', async () => (await told('WaveSoaking')) !== undefined);
+    for (const node of plane.nodes) writeFileSync(signOfIllness(node), '');
+    await until('the wave has failed', async () => (await told('WaveFailed')) !== undefined);
+    for (const node of plane.nodes) rmSync(signOfIllness(node));
+    expect((await told('WaveFailed'))?.data).toMatchObject({
+      reason: expect.stringContaining('is not healthy: exit status 1'),
+    });
+    await until('all serve what was live', () =>
+      plane.nodes.every((node) => JSON.stringify(treeOf(live(node))) === JSON.stringify(before)),
+    );
   },
   timeoutMs,
 );

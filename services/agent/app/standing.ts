@@ -1,9 +1,10 @@
 import type { LiveVersion } from '#libs/contracts/index.js';
 import type { AssignmentExecutor } from './executor.js';
-import { Scrub, type ScrubOptions } from './scrub.js';
+import { HealthWatch, type HealthWatchOptions } from './health-watch.js';
+import { Scrub } from './scrub.js';
 import { type ServiceHealth, serviceHealth } from './service-health.js';
 
-export interface StandingOptions extends ScrubOptions {
+export interface StandingOptions extends HealthWatchOptions {
   /** What this server was to serve when it asked. */
   readonly expected: readonly LiveVersion[];
   readonly executor: Pick<AssignmentExecutor, 'liveVersions'>;
@@ -16,27 +17,31 @@ export class Standing {
   private expected: readonly LiveVersion[];
   private liveWhenAsked: readonly LiveVersion[];
   private readonly scrub: Scrub;
+  private readonly healthWatch: HealthWatch;
   private readonly late = new Map<string, bigint>();
   private hadLeader = false;
   private isCutOff = false;
 
   constructor(private readonly options: StandingOptions) {
     this.scrub = new Scrub(options);
+    this.healthWatch = new HealthWatch(options);
     this.expected = options.expected;
     this.liveWhenAsked = options.executor.liveVersions();
   }
 
   start(): void {
     this.scrub.start();
+    this.healthWatch.start();
   }
 
   close(): void {
     this.scrub.close();
+    this.healthWatch.close();
   }
 
-  /** What is live here, as far as it is sound. */
+  /** What is live here, as far as it is sound, and what is wrong with it. */
   liveVersions(): LiveVersion[] {
-    return this.scrub.adjusted(this.options.executor.liveVersions());
+    return this.healthWatch.adjusted(this.scrub.adjusted(this.options.executor.liveVersions()));
   }
 
   health(): ServiceHealth {

@@ -170,6 +170,9 @@ export class Rollouts {
       ...(tree ? { tree } : {}),
       serving: namesOf(serving),
       drifted: namesOf(drifted),
+      unhealthy: new Map(
+        serving.flatMap(({ name, unhealthy = '' }) => (unhealthy ? [[name, unhealthy]] : [])),
+      ),
       ...(await this.heardOf(state, servers)),
       hasLive: shadows.some(({ type }) => type === 'ShadowMoved'),
       startedAtMs: first[0]?.timeMs ?? 0,

@@ -3,11 +3,13 @@ import { event, NodeStatus, type RecordedEvent } from '#libs/contracts/index.js'
 import { evolveFleet, newFleet, registrationLagMs, serversOf } from './fleet.js';
 
 const tree = (byte: number) => new Uint8Array(32).fill(byte);
-const registered = (byte: number, drifted = 0) =>
+const registered = (byte: number, drifted = 0, unhealthy = '') =>
   event('SegmentChanged', {
     segment: 'paris',
     leader: 'a',
-    members: [{ node: 'a', liveVersions: [{ site: 'www', treeDigest: tree(byte), drifted }] }],
+    members: [
+      { node: 'a', liveVersions: [{ site: 'www', treeDigest: tree(byte), drifted, unhealthy }] },
+    ],
   });
 const requested = event('RunRequested', { runId: 'run-1', site: 'www' });
 const switched = event('SegmentSwitched', {
@@ -37,4 +39,12 @@ describe('files of a server that are not as they were signed', () => {
     expect(server(1, ...events)).toMatchObject({ drifted: 0 });
     expect(server(later, ...events, registered(2))).toMatchObject({ drifted: 0 });
   });
+});
+
+test('a server is as unhealthy as it said of the tree that it serves now', () => {
+  const later = registrationLagMs + 10;
+  const ill = registered(1, 0, 'HTTP 503');
+  expect(server(later, ill)).toMatchObject({ unhealthy: 'HTTP 503' });
+  expect(server(1, requested, ill, switched)).toMatchObject({ unhealthy: '' });
+  expect(server(later, ill, registered(1))).toMatchObject({ unhealthy: '' });
 });

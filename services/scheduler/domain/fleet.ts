@@ -190,7 +190,7 @@ export function* serversOf(fleet: Fleet, site: string, nowMs: number): Iterable<
 export const registrationLagMs = 5_000;
 
 /**
- * The tree that a server serves, empty for none, and what of it is not as it was signed.
+ * The tree that a server serves, empty for none, and what is wrong with it.
  * Registrations and reports of switches overtake each other: for a moment after a switch, the
  * report counts.
  */
@@ -202,7 +202,8 @@ function servedBy(fleet: Fleet, site: string, segment: string, name: string, now
   const isNewer = switched && switched.at > (entry?.changedAt ?? 0);
   const counts = isNewer || (switched && nowMs - switched.atMs < registrationLagMs);
   const served = counts ? switched.tree : claimed;
-  return { served, drifted: served === claimed ? (version?.drifted ?? 0) : 0 };
+  if (served !== claimed) return { served, drifted: 0, unhealthy: '' };
+  return { served, drifted: version?.drifted ?? 0, unhealthy: version?.unhealthy ?? '' };
 }
 
 function switchedBy(fleet: Fleet, site: string, segment: string, name: string) {

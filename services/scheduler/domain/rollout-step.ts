@@ -18,6 +18,8 @@ export interface StepFacts {
   readonly serving: ReadonlySet<string>;
   /** Those of them that serve files which are not as they were signed. */
   readonly drifted: ReadonlySet<string>;
+  /** Those of them whose own health check fails -> what it says. */
+  readonly unhealthy: ReadonlyMap<string, string>;
   /** Servers that could not be reached when they were looked for last, and not for long. */
   readonly unheard: ReadonlySet<string>;
   readonly silent: ReadonlySet<string>;
@@ -120,7 +122,7 @@ function duringWave(state: RunningRollout, facts: StepFacts, nowMs: number) {
 }
 
 /**
- * Who is gone, tells nothing or serves something else than it should counts as failed. A wave of
+ * Who is gone, is not healthy, tells nothing or serves something else counts as failed. A wave of
  * which somebody has not been heard of lately does not pass before that is clear.
  */
 function duringSoak(state: RunningRollout, facts: StepFacts, nowMs: number) {
@@ -139,8 +141,10 @@ function duringSoak(state: RunningRollout, facts: StepFacts, nowMs: number) {
   return event('WavePassed', { runId, wave });
 }
 
-function troubleOf(node: string, { serving, drifted, silent }: StepFacts): string | undefined {
+function troubleOf(node: string, facts: StepFacts): string | undefined {
+  const { serving, drifted, unhealthy, silent } = facts;
   if (!serving.has(node)) return `${node} did not go on serving it`;
+  if (unhealthy.has(node)) return `${node} is not healthy: ${unhealthy.get(node)}`;
   if (drifted.has(node)) return `${node} serves files that are not as they were signed`;
   return silent.has(node) ? `nothing was heard of ${node}` : undefined;
 }

@@ -19,6 +19,7 @@ const quiet: StepFacts = {
   failed: new Set(),
   serving: new Set(['a', 'b', 'c', 'd']),
   drifted: new Set(),
+  unhealthy: new Map(),
   unheard: new Set(),
   silent: new Set(),
   tree,
@@ -119,6 +120,7 @@ describe('a rollout', () => {
   test('takes a wave back when one of its servers serves changed files, or falls silent', () => {
     for (const [trouble, reason] of [
       [{ drifted: new Set(['b']) }, 'b serves files that are not as they were signed'],
+      [{ unhealthy: new Map([['b', '503']]) }, 'b is not healthy: 503'],
       [{ silent: new Set(['b']) }, 'nothing was heard of b'],
     ] as const) {
       const rollout = new Played({ soakMs: 5_000n });

@@ -13,6 +13,8 @@ export interface Server {
   readonly served: string;
   /** Entries of that tree that are not as they were signed, as it registered; undefined: none. */
   readonly drifted?: number;
+  /** What its own health check says of that tree, as it registered; empty: nothing. */
+  readonly unhealthy?: string;
   /** Beginnings of the digests of other trees of the site that it has on disk. */
   readonly kept: readonly string[];
   /** As it registered. */
