@@ -31,6 +31,8 @@ export interface Run {
   readonly actor: string;
   readonly nothingChanged: boolean;
   readonly dryRun: boolean;
+  /** The run in its way; empty: none. */
+  readonly blockingRunId: string;
 }
 
 /** Everything on the first page. */

@@ -57,7 +57,7 @@ function RunRow({ run }: { readonly run: Run }) {
           {run.status}
         </Badge>
         <Text size="xs" c="dimmed">
-          {run.phase || (run.nothingChanged ? 'nothing changed' : run.reason)}
+          {why(run)}
         </Text>
       </Table.Td>
       <Table.Td>
@@ -67,6 +67,11 @@ function RunRow({ run }: { readonly run: Run }) {
       <Table.Td>{run.requestedAt && new Date(run.requestedAt).toLocaleString()}</Table.Td>
     </Table.Tr>
   );
+}
+
+function why({ status, phase, nothingChanged, reason, blockingRunId }: Run): string {
+  if (status === 'queued' && blockingRunId) return `waits for ${blockingRunId.slice(-12)}`;
+  return phase || (nothingChanged ? 'nothing changed' : reason);
 }
 
 function Servers({ run }: { readonly run: Run }) {
