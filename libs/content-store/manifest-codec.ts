@@ -1,6 +1,7 @@
 import { isDigest } from './content-store.js';
 import { comparePaths, type Manifest, type TreeEntry } from './manifest.js';
 import { readEntries, writeEntries } from './manifest-wire.js';
+import { atOnce, type Steps } from './turns.js';
 
 /** Thrown for bytes that describe no tree: wrong order, impossible paths, missing parts. */
 export class MalformedManifest extends Error {
@@ -9,19 +10,29 @@ export class MalformedManifest extends Error {
 
 /** @throws MalformedManifest */
 export function encodeManifest(manifest: Manifest): Uint8Array {
-  requireTree(manifest);
-  return writeEntries(manifest);
+  return atOnce(encodeManifestInSteps(manifest));
+}
+
+/** @throws MalformedManifest */
+export function* encodeManifestInSteps(manifest: Manifest): Steps<Uint8Array> {
+  yield* requireTree(manifest);
+  return yield* writeEntries(manifest);
 }
 
 /** @throws MalformedManifest */
 export function decodeManifest(bytes: Uint8Array): Manifest {
+  return atOnce(decodeManifestInSteps(bytes));
+}
+
+/** @throws MalformedManifest */
+export function* decodeManifestInSteps(bytes: Uint8Array): Steps<Manifest> {
   let manifest: Manifest;
   try {
-    manifest = readEntries(bytes);
+    manifest = yield* readEntries(bytes);
   } catch (cause) {
     throw new MalformedManifest('these bytes are no manifest', { cause });
   }
-  requireTree(manifest);
+  yield* requireTree(manifest);
   return manifest;
 }
 
@@ -29,7 +40,7 @@ export function decodeManifest(bytes: Uint8Array): Manifest {
 const illegalPath = /(?:^|\/)\.{0,2}(?:\/|$)|\0/;
 
 /** Refuses what is no tree: see `Manifest`. */
-function requireTree(manifest: Manifest): void {
+function* requireTree(manifest: Manifest): Steps<void> {
   const directories = new Set(['']);
   let previous: TreeEntry | undefined;
   for (const entry of manifest) {
@@ -44,6 +55,7 @@ function requireTree(manifest: Manifest): void {
     requireEntry(entry);
     if (entry.type === 'directory') directories.add(path);
     previous = entry;
+    yield;
   }
 }
 

@@ -2,6 +2,7 @@ import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { EntryType } from '#libs/contracts/host.js';
 import type { TreeEntry } from './manifest.js';
 import { MessageBuffer } from './message-buffer.js';
+import type { Steps } from './turns.js';
 
 // `Manifest` of manifest.proto by hand: less than half the time of the generic code, which would
 // hold up everything else in the process for a large tree.
@@ -23,9 +24,12 @@ const entryTypes = {
   symlink: EntryType.SYMLINK,
 } as const;
 
-export function writeEntries(entries: readonly TreeEntry[]): Uint8Array {
+export function* writeEntries(entries: readonly TreeEntry[]): Steps<Uint8Array> {
   const buffer = new MessageBuffer();
-  for (const entry of entries) buffer.message(field.entries, () => writeEntry(buffer, entry));
+  for (const entry of entries) {
+    buffer.message(field.entries, () => writeEntry(buffer, entry));
+    yield;
+  }
   return buffer.finish();
 }
 
@@ -44,13 +48,14 @@ function writeEntry(buffer: MessageBuffer, entry: TreeEntry): void {
 }
 
 /** @throws for bytes that are no `Manifest`, or an entry without a type */
-export function readEntries(bytes: Uint8Array): TreeEntry[] {
+export function* readEntries(bytes: Uint8Array): Steps<TreeEntry[]> {
   const reader = new BinaryReader(bytes);
   const entries: TreeEntry[] = [];
   while (reader.pos < reader.len) {
     const [number, wireType] = reader.tag();
     if (number === field.entries) entries.push(readEntry(reader, reader.uint32()));
     else reader.skip(wireType, number);
+    yield;
   }
   return entries;
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { atOnce, type Steps } from './turns.js';
 
 /** One entry of a tree. `path` is relative, `/`-separated, never empty, without `.` and `..`. */
 export type TreeEntry = FileEntry | DirectoryEntry | SymlinkEntry;
@@ -60,8 +61,15 @@ function byteOrder(codeUnit: number): number {
  * modification time and content of files; path and mode of directories; path and target of links.
  */
 export function treeDigest(manifest: Manifest): string {
+  return atOnce(treeDigestInSteps(manifest));
+}
+
+export function* treeDigestInSteps(manifest: Manifest): Steps<string> {
   const hash = createHash('sha256');
-  for (const entry of manifest) hash.update(entryLine(entry));
+  for (const entry of manifest) {
+    hash.update(entryLine(entry));
+    yield;
+  }
   return hash.digest('hex');
 }
 

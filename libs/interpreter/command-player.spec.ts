@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { commandSetOf, posixType, shellType } from '#libs/assignment/command-sets.js';
+import { atOnce } from '#libs/content-store/turns.js';
 import { type Command, CommandSchema, PatchEncoding } from '#libs/contracts/index.js';
 import { CommandPlayer } from './command-player.js';
 import { defaultPolicy } from './policy.js';
@@ -40,7 +41,8 @@ const table: Record<Case, readonly [Play, string, object | undefined]> = {
 const play = (commands: Play) => {
   const assignment = commands(new TestAssignment());
   const policy = { ...defaultPolicy, hooks: ['reload'] };
-  const player = new CommandPlayer(base, assignment.header(base, base), policy);
+  const player = new CommandPlayer(assignment.header(base, base), policy);
+  atOnce(player.tree.load(base));
   for (const command of assignment.commands) player.play(command);
   player.finish();
   return player;

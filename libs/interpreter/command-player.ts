@@ -4,7 +4,7 @@ import {
   configurationProblem,
   maxConfigurationBytes,
 } from '#libs/configuration/set-value.js';
-import type { FileEntry, Manifest } from '#libs/content-store/manifest.js';
+import type { FileEntry } from '#libs/content-store/manifest.js';
 import { hasReservedName } from '#libs/content-store/name-text.js';
 import {
   type Command,
@@ -29,7 +29,7 @@ import type { DeclaredCaps, PlanPolicy } from './policy.js';
 const timeRangeMs = [-2_147_483_648_000n, 15_032_385_535_000n] as const;
 const digestBytes = 32;
 
-/** Plays the commands of one assignment, in order, on a tree in memory. */
+/** Plays the commands of one assignment, in order, on a tree in memory that was loaded before. */
 export class CommandPlayer {
   readonly tree: PlannedTree;
   /** To be run once the version is live, in this order. */
@@ -38,11 +38,10 @@ export class CommandPlayer {
   private declaredLeft: bigint;
 
   constructor(
-    base: Manifest,
     private readonly caps: DeclaredCaps,
     private readonly policy: PlanPolicy,
   ) {
-    this.tree = new PlannedTree(base, policy.maxEntries, policy.refuseCaseCollisions);
+    this.tree = new PlannedTree(policy.maxEntries, policy.refuseCaseCollisions);
     this.declaredLeft = caps.diskNeededBytes;
   }
 

@@ -22,7 +22,7 @@ export async function dryRun(input: PrepareInput, ports: InterpreterPorts): Prom
   const layout = siteLayout(input);
   const site = readSite(layout);
   admit(input, site, ports);
-  const base = findBase(layout, site, input.head.header);
+  const base = await findBase(layout, site, input.head.header);
   const { steps, hooks, result, writtenBytes } = await planInput(layout, input, base, ports);
   const written = steps.filter(({ kind }) => kind === 'write').length;
   const before = new Map(base.manifest.map((entry) => [entry.path, entry]));

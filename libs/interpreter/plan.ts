@@ -6,8 +6,9 @@ import {
   type FileEntry,
   type Manifest,
   sortByPath,
-  treeDigest,
+  treeDigestInSteps,
 } from '#libs/content-store/manifest.js';
+import { atOnce, inTurns, type Steps } from '#libs/content-store/turns.js';
 import type { Command } from '#libs/contracts/host.js';
 import { CommandPlayer } from './command-player.js';
 import { IllegalCommand, WrongResult } from './errors.js';
@@ -29,6 +30,8 @@ export const originOf = (step: FileStep): Origin =>
 
 export interface Plan {
   readonly result: Manifest;
+  /** Of the result: SHA-256, lower-case hex. */
+  readonly treeDigest: string;
   /** One per entry, in the order of manifests: a directory precedes what is in it. */
   readonly steps: readonly Step[];
   /** Hooks to be run once the version is live, in this order. */
@@ -50,20 +53,31 @@ export function planAssignment(
   caps: DeclaredCaps,
   policy: PlanPolicy = defaultPolicy,
 ): Plan {
-  const player = play(base, commands, caps, policy);
+  const player = atOnce(play(base, commands, caps, policy));
   for (const [path, { index }] of player.tree.configured) {
     throw new IllegalCommand(index, path, 'unsupported-command');
   }
-  return finish(player, caps);
+  return atOnce(finish(player, caps));
 }
 
-/** As `planAssignment`; the content of configuration files is read to set values in them. */
+/** What planning needs besides the assignment. */
+export interface Planning {
+  readonly caps: DeclaredCaps;
+  readonly policy: PlanPolicy;
+  readonly read: FileReader;
+  /** Called at every step: what it gives is waited for. */
+  readonly pause: () => Promise<void> | undefined;
+}
+
+/**
+ * As `planAssignment`, in turns; the content of configuration files is read to set values in them.
+ */
 export async function planConfigured(
   base: Manifest,
   commands: Iterable<Command>,
-  { caps, policy, read }: { caps: DeclaredCaps; policy: PlanPolicy; read: FileReader },
+  { caps, policy, read, pause }: Planning,
 ): Promise<Plan> {
-  const player = play(base, commands, caps, policy);
+  const player = await inTurns(play(base, commands, caps, policy), pause);
   for (const file of player.tree.configured.values()) {
     const current = player.tree.entries.get(file.entry.path);
     if (current?.type !== 'file') continue;
@@ -71,7 +85,7 @@ export async function planConfigured(
     const digest = createHash('sha256').update(bytes).digest('hex');
     player.tree.settle({ ...current, sizeBytes: bytes.length, digest }, bytes);
   }
-  return finish(player, caps);
+  return inTurns(finish(player, caps), pause);
 }
 
 /** The bytes of a file of the base or of the data, as they were signed. */
@@ -86,37 +100,44 @@ function edited(content: Uint8Array, { entry, edits, index }: ConfiguredFile): U
   }
 }
 
-function play(
+function* play(
   base: Manifest,
   commands: Iterable<Command>,
   caps: DeclaredCaps,
   policy: PlanPolicy,
-): CommandPlayer {
-  checkBase(base, caps);
-  const player = new CommandPlayer(base, caps, policy);
-  for (const command of commands) player.play(command);
+): Steps<CommandPlayer> {
+  yield* checkBase(base, caps);
+  const player = new CommandPlayer(caps, policy);
+  yield* player.tree.load(base);
+  for (const command of commands) {
+    player.play(command);
+    yield;
+  }
   player.finish();
   return player;
 }
 
-function finish(player: CommandPlayer, caps: DeclaredCaps): Plan {
+function* finish(player: CommandPlayer, caps: DeclaredCaps): Steps<Plan> {
   const result = sortByPath([...player.tree.entries.values()]);
   const expected = Buffer.from(caps.resultTreeDigest).toString('hex');
-  const actual = treeDigest(result);
+  const actual = yield* treeDigestInSteps(result);
   if (actual !== expected) throw new WrongResult(expected, actual);
-  const steps = result.map((entry) => stepFor(entry, player.tree.origins));
-  const writtenBytes = steps.reduce(
-    (sum, step) => sum + (step.kind === 'write' ? step.entry.sizeBytes : 0),
-    0,
-  );
+  const steps: Step[] = [];
+  let writtenBytes = 0;
+  for (const entry of result) {
+    const step = stepFor(entry, player.tree.origins);
+    if (step.kind === 'write') writtenBytes += step.entry.sizeBytes;
+    steps.push(step);
+    yield;
+  }
   if (BigInt(writtenBytes) > caps.diskNeededBytes) player.refuseTotal();
-  return { result, steps, writtenBytes, hooks: player.hooks };
+  return { result, treeDigest: actual, steps, writtenBytes, hooks: player.hooks };
 }
 
-function checkBase(base: Manifest, caps: DeclaredCaps): void {
+function* checkBase(base: Manifest, caps: DeclaredCaps): Steps<void> {
   const expected = Buffer.from(caps.baseTreeDigest).toString('hex');
   if (expected === '' && base.length === 0) return;
-  const actual = treeDigest(base);
+  const actual = yield* treeDigestInSteps(base);
   if (actual === expected) return;
   throw new AssignmentRefused(
     'wrong-base',

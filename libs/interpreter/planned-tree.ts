@@ -1,5 +1,6 @@
 import type { ConfigurationValue } from '#libs/configuration/configure.js';
 import type { FileEntry, Manifest, TreeEntry } from '#libs/content-store/manifest.js';
+import type { Steps } from '#libs/content-store/turns.js';
 import type { DataSlice, PatchEncoding, PatchOperation } from '#libs/contracts/host.js';
 import { IllegalCommand, type IllegalReason } from './errors.js';
 import { foldPath, parentOf } from './paths.js';
@@ -28,7 +29,7 @@ export interface ConfiguredFile {
 }
 
 /**
- * A tree in memory: begins as the base and is changed command by command. Every change that a real,
+ * A tree in memory: is loaded as the base and changed command by command. Every change that a real,
  * empty-handed file system would refuse, or that would reach through a link, is refused.
  */
 export class PlannedTree {
@@ -37,21 +38,25 @@ export class PlannedTree {
   readonly entries = new Map<string, TreeEntry>();
   readonly origins = new Map<string, Origin>();
   readonly configured = new Map<string, ConfiguredFile>();
-  private readonly base: ReadonlyMap<string, TreeEntry>;
+  private readonly base = new Map<string, TreeEntry>();
   private readonly childCounts = new Map<string, number>();
   private readonly written = new Set<string>();
   private readonly folded?: Map<string, string>;
 
   constructor(
-    base: Manifest,
     private readonly maxEntries: number,
     refuseCaseCollisions: boolean,
   ) {
-    this.base = new Map(base.map((entry) => [entry.path, entry]));
     if (refuseCaseCollisions) this.folded = new Map();
+  }
+
+  /** Makes it the base's tree; once, before all else. @throws IllegalCommand */
+  *load(base: Manifest): Steps<void> {
     for (const entry of base) {
+      this.base.set(entry.path, entry);
       this.insert(entry);
       if (entry.type === 'file') this.origins.set(entry.path, { kind: 'base', file: entry });
+      yield;
     }
   }
 

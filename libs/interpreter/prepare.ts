@@ -1,18 +1,19 @@
-import { existsSync, mkdirSync, renameSync, rmSync, statfsSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { basename } from 'node:path';
 import { AssignmentRefused } from '#libs/assignment/errors.js';
+import { timeSlice } from '#libs/content-store/adapters/time-slice.js';
 import { emptyManifest, type Manifest, treeDigest } from '#libs/content-store/manifest.js';
 import type { AssignmentHeader, Command } from '#libs/contracts/host.js';
 import { BaseTree } from './adapters/base-tree.js';
 import { appendRecord } from './adapters/journal-file.js';
-import { readManifestFile, writeManifestFile } from './adapters/manifest-file.js';
+import { loadManifestFile, writeManifestFile } from './adapters/manifest-file.js';
 import { removeTree } from './adapters/removal.js';
-import { openSite, syncDirectory } from './adapters/site-directory.js';
+import { openSite, requireSpace, syncDirectory } from './adapters/site-directory.js';
 import { completeVersions, readSite, type SiteOnDisk } from './adapters/site-state.js';
 import { buildVersion, type VersionPaths } from './adapters/version-builder.js';
 import { checkAdmission } from './admission.js';
 import type { BuildCounts } from './build-counts.js';
-import { DiskFull, namedDiskError } from './errors.js';
+import { namedDiskError } from './errors.js';
 import { exclusively } from './exclusive.js';
 import { readContent } from './file-content.js';
 import { removeStaged, stageDirectory } from './live-directory.js';
@@ -29,6 +30,9 @@ import {
   versionPath,
 } from './site-layout.js';
 import { defaultSitePolicy, pathMatcher, type SitePolicy } from './site-policy.js';
+
+/** A switch of another site that is due waits no longer for the planning of a large one. */
+const planningSliceMs = 10;
 
 /** A verified assignment, as `libs/assignment` reads it from a container. */
 export interface PrepareInput extends SiteLocation {
@@ -71,10 +75,10 @@ async function prepareIn(layout: SiteLayout, input: PrepareInput, ports: Interpr
   const repeated = alreadyPrepared(layout, site, header);
   if (repeated) return repeated;
   admit(input, site, ports);
-  const base = findBase(layout, site, header);
+  const base = await findBase(layout, site, header);
   const plan = await planInput(layout, input, base, ports);
   requireSpace(layout, header);
-  const version = { sequence: Number(header.sequence), treeDigest: treeDigest(plan.result) };
+  const version = { sequence: Number(header.sequence), treeDigest: plan.treeDigest };
   try {
     const counts = await build(layout, version, { input, plan, base: base.paths }, ports);
     return { ...version, ...counts };
@@ -122,7 +126,8 @@ export async function planInput(
       base.close();
     }
   };
-  return planConfigured(manifest, commands, { caps: header, policy, read });
+  const pause = timeSlice(planningSliceMs);
+  return planConfigured(manifest, commands, { caps: header, policy, read, pause });
 }
 
 /** The version that an assignment starts from. */
@@ -167,7 +172,7 @@ async function build(
         isWritable: pathMatcher(policy.writable),
         readOnly: policy.versions === 'read-only',
       });
-  writeManifestFile(manifestPath(layout, sequence), plan.result);
+  await writeManifestFile(manifestPath(layout, sequence), plan.result);
   ports.failpoint?.('tree-built');
   const { liveDirectory } = policy;
   if (liveDirectory) {
@@ -221,7 +226,11 @@ function alreadyPrepared(
  * The version that has the base's tree, the live one first. @throws AssignmentRefused
  * `wrong-base`
  */
-export function findBase(layout: SiteLayout, site: SiteOnDisk, header: AssignmentHeader): PlanBase {
+export async function findBase(
+  layout: SiteLayout,
+  site: SiteOnDisk,
+  header: AssignmentHeader,
+): Promise<PlanBase> {
   const digest = Buffer.from(header.baseTreeDigest).toString('hex');
   if (digest === '' || digest === treeDigest(emptyManifest)) {
     return { manifest: emptyManifest, paths: { tree: layout.versions, pristine: layout.versions } };
@@ -229,7 +238,7 @@ export function findBase(layout: SiteLayout, site: SiteOnDisk, header: Assignmen
   const newestFirst = completeVersions(layout, site).reverse();
   const candidates = site.live === undefined ? newestFirst : [site.live, ...newestFirst];
   for (const sequence of candidates.filter((each) => site.prepared.get(each) === digest)) {
-    const manifest: Manifest | undefined = readManifestFile(manifestPath(layout, sequence));
+    const manifest = await loadManifestFile(manifestPath(layout, sequence));
     if (!manifest) continue;
     const pristine = pristinePath(layout, sequence);
     return { manifest, paths: { tree: versionPath(layout, sequence), pristine } };
@@ -257,16 +266,6 @@ async function collect(
 function roomForPaths(layout: SiteLayout): number {
   const prefix = buildingPath(layout, Number.MAX_SAFE_INTEGER);
   return Math.max(0, maxPathBytes - Buffer.byteLength(prefix) - 1);
-}
-
-function requireSpace(layout: SiteLayout, header: AssignmentHeader): void {
-  const { bavail, bsize } = statfsSync(layout.versions, { bigint: true });
-  const freeBytes = bavail * bsize;
-  if (freeBytes >= header.diskNeededBytes) return;
-  throw new DiskFull(
-    `version ${header.sequence} of ${layout.site} needs ${header.diskNeededBytes} bytes; ` +
-      `${freeBytes} are free`,
-  );
 }
 
 /** Removes whatever an unfinished attempt left. */

@@ -1,15 +1,25 @@
 import { closeSync, constants, fstatSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { timeSlice } from '#libs/content-store/adapters/time-slice.js';
 import type { Manifest } from '#libs/content-store/manifest.js';
-import { decodeManifest, encodeManifest } from '#libs/content-store/manifest-codec.js';
+import {
+  decodeManifest,
+  decodeManifestInSteps,
+  encodeManifestInSteps,
+} from '#libs/content-store/manifest-codec.js';
+import { inTurns } from '#libs/content-store/turns.js';
 import { UnsafeDirectory } from '../errors.js';
 
 const { O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants;
 
+/** So long others wait at most while a manifest is coded. */
+const sliceMs = 10;
+
 /** Writes a new file; nothing is flushed. */
-export function writeManifestFile(path: string, manifest: Manifest): void {
+export async function writeManifestFile(path: string, manifest: Manifest): Promise<void> {
+  const bytes = await inTurns(encodeManifestInSteps(manifest), timeSlice(sliceMs));
   const fd = openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o644);
   try {
-    writeFileSync(fd, encodeManifest(manifest));
+    writeFileSync(fd, bytes);
   } finally {
     closeSync(fd);
   }
@@ -17,6 +27,17 @@ export function writeManifestFile(path: string, manifest: Manifest): void {
 
 /** Undefined when there is none. @throws MalformedManifest */
 export function readManifestFile(path: string): Manifest | undefined {
+  const bytes = bytesOf(path);
+  return bytes && decodeManifest(bytes);
+}
+
+/** The same in turns. @throws MalformedManifest */
+export async function loadManifestFile(path: string): Promise<Manifest | undefined> {
+  const bytes = bytesOf(path);
+  return bytes && inTurns(decodeManifestInSteps(bytes), timeSlice(sliceMs));
+}
+
+function bytesOf(path: string): Uint8Array | undefined {
   let fd: number;
   try {
     fd = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
@@ -26,7 +47,7 @@ export function readManifestFile(path: string): Manifest | undefined {
   }
   try {
     if (!fstatSync(fd).isFile()) throw new UnsafeDirectory(path, 'is no file');
-    return decodeManifest(readFileSync(fd));
+    return readFileSync(fd);
   } finally {
     closeSync(fd);
   }

@@ -6,9 +6,11 @@ import {
   mkdirSync,
   openSync,
   realpathSync,
+  statfsSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { UnsafeDirectory } from '../errors.js';
+import type { AssignmentHeader } from '#libs/contracts/host.js';
+import { DiskFull, UnsafeDirectory } from '../errors.js';
 import { type SiteLayout, type SiteLocation, siteLayout } from '../site-layout.js';
 
 /**
@@ -48,4 +50,15 @@ function makeNew(path: string): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
+}
+
+/** @throws DiskFull when there is not the room that a version needs */
+export function requireSpace(layout: SiteLayout, header: AssignmentHeader): void {
+  const { bavail, bsize } = statfsSync(layout.versions, { bigint: true });
+  const freeBytes = bavail * bsize;
+  if (freeBytes >= header.diskNeededBytes) return;
+  throw new DiskFull(
+    `version ${header.sequence} of ${layout.site} needs ${header.diskNeededBytes} bytes; ` +
+      `${freeBytes} are free`,
+  );
 }

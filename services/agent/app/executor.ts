@@ -148,7 +148,7 @@ export class Executor implements AssignmentExecutor {
 
   private building<T>(action: () => Promise<T>): Promise<T> {
     return exclusively(`${this.options.root} build`, async () => {
-      // Planning does not pause; a switch that is due any moment goes first.
+      // A switch that is due any moment goes first.
       await this.armed;
       return action();
     });
