@@ -24,6 +24,8 @@ interface Link {
 export class PullFixture {
   /** Assignments that agents were told of. */
   readonly notified: string[] = [];
+  /** Agent -> bytes that members of its segment asked it for. */
+  readonly servedToMembers = new Map<string, number>();
   private readonly closing: (() => Promise<void>)[] = [];
 
   private constructor(
@@ -69,7 +71,9 @@ export class PullFixture {
       onNotification: ({ assignmentId }) => void this.notified.push(assignmentId),
       time: () => ({ nowMs: 0, errorMs: 0 }),
       health: () => ({ inService: true, sites: [] }),
-      onServedToMember: () => undefined,
+      onServedToMember: (_digest, bytes) => {
+        this.servedToMembers.set(name, (this.servedToMembers.get(name) ?? 0) + bytes);
+      },
       ...(link.up && { uplink: link.up }),
     });
     this.closing.push(() => http.close());

@@ -1,3 +1,11 @@
+/** How long a source is waited for. */
+export interface Patience {
+  /** For bytes that are on their way to it. */
+  readonly waitMs: number;
+  /** For 64 KiB. */
+  readonly stallMs: number;
+}
+
 export interface PullRequest {
   /** SHA-256 of the container, hex. */
   readonly digest: string;
@@ -6,6 +14,8 @@ export interface PullRequest {
   readonly sourceUrls: readonly string[];
   /** The sources of each stripe, best first; none: one stripe from `sourceUrls`. */
   readonly stripes?: readonly (readonly string[])[];
+  /** How long the first of `sourceUrls` is waited for, if not as long as usual. */
+  readonly firstPatience?: Patience;
   /** The container must be of this assignment. */
   readonly assignmentId?: string;
   /** Tells the source that a member of its own segment pulls. */

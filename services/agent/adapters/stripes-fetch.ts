@@ -4,12 +4,10 @@ import { stridedBytes } from '#libs/content-store/http-stride.js';
 import { type Batch, BatchBoard } from '#libs/tree/batches.js';
 import { WrongBytes } from './arriving-container.js';
 import { BlockCutter } from './block-cutter.js';
+import type { Patience } from './pull-request.js';
 import { NoStrides, type RangeRequest, SourceFailed } from './range-source.js';
 import type { SourceList } from './source-list.js';
 import { batchBytes, StripeStream } from './stripe-stream.js';
-
-/** How long a source is waited for. */
-export type Patience = Pick<RangeRequest, 'waitMs' | 'stallMs'>;
 
 /** What the stripes need of the pull that they are of. */
 export interface BlockPull {

@@ -12,10 +12,10 @@ import type { Clock } from '#libs/clock/clock.js';
 import type { PeerHttp } from '#libs/fleet-http/adapters/peer-http.js';
 import { type LinkGate, weightOf } from '#libs/tree/link-gate.js';
 import { type ArrivingContainer, WrongBytes } from './arriving-container.js';
-import { type PullRequest, SourcesExhausted } from './pull-request.js';
+import { type Patience, type PullRequest, SourcesExhausted } from './pull-request.js';
 import { fetchRange, type RangeRequest, SourceFailed } from './range-source.js';
 import { SourceList } from './source-list.js';
-import { type BlockPull, type FetchedRange, type Patience, StripesFetch } from './stripes-fetch.js';
+import { type BlockPull, type FetchedRange, StripesFetch } from './stripes-fetch.js';
 
 /** What came from one source. */
 export interface LinkUse {
@@ -102,12 +102,18 @@ export class Transfer implements BlockPull {
     }
     const startedMs = this.clock.nowMs();
     try {
-      const waitMs = sources.isPlanned(url) ? plannedWaitMs : backupWaitMs;
-      await fetch(url, { waitMs, stallMs: firstStallMs * 2 ** sources.failuresOf(url) });
+      await fetch(url, this.patienceWith(sources, url));
       sources.succeeded(url);
     } catch (error) {
       this.failed(sources, url, error, this.clock.nowMs() - startedMs);
     }
+  }
+
+  private patienceWith(sources: SourceList, url: string): Patience {
+    const isPlanned = sources.isPlanned(url);
+    const usual = { waitMs: isPlanned ? plannedWaitMs : backupWaitMs, stallMs: firstStallMs };
+    const { waitMs, stallMs } = (isPlanned && this.request.firstPatience) || usual;
+    return { waitMs, stallMs: stallMs * 2 ** sources.failuresOf(url) };
   }
 
   /** What is the source's fault leads to another one; a full disk or an expiry ends the pull. */

@@ -18,7 +18,12 @@ import { count } from '#libs/telemetry/metrics.js';
 import { inSpanOf } from '#libs/telemetry/trace-context.js';
 import type { ContainerPuller, Pulled } from '../adapters/container-puller.js';
 import { SpoolFailed } from '../adapters/pull-request.js';
-import { digestOf, lateAnnouncement, unicastAnnouncement } from './announcements.js';
+import {
+  digestOf,
+  lateAnnouncement,
+  treeAnnouncement,
+  unicastAnnouncement,
+} from './announcements.js';
 import { type CollectionHost, collectUntilSettled } from './collection.js';
 import type { ControlLink } from './control-link.js';
 import { doubted } from './doubted-reports.js';
@@ -180,7 +185,9 @@ export class Leader {
     const others = notification.nodes.filter((name) => name !== node);
     if (others.length === 0) return;
     const deaf = others.filter((name) => !hearsMulticast(name));
-    if (deaf.length > 0) announce(unicastAnnouncement(notification, deaf, httpUrl));
+    const toPull = (nodes: readonly string[]) =>
+      treeAnnouncement(notification, nodes, httpUrl, runtime.members);
+    if (deaf.length > 0) announce(toPull(deaf));
     const hearing = others.filter(hearsMulticast);
     const reachable = runtime.members.filter(({ register }) => hearing.includes(register.node));
     if (reachable.length > 0) {
@@ -192,7 +199,7 @@ export class Leader {
     const unicast = distribution.outcome?.unicast ?? [];
     if (unicast.length === 0) return;
     log(`${notification.assignmentId} is pulled by ${unicast.join(', ')}: no multicast is heard`);
-    announce(unicastAnnouncement(notification, unicast, httpUrl));
+    announce(toPull(unicast));
   }
 
   /** Asks who is next until nobody is, and passes each notification on. */

@@ -4,7 +4,7 @@ import type { Decision, StopReason } from '#libs/multicast/session.js';
 import { currentTraceparent, inSpanOf } from '#libs/telemetry/trace-context.js';
 import type { ContainerPuller } from '../adapters/container-puller.js';
 import type { ContainerSpool } from '../adapters/container-spool.js';
-import { digestOf, isUnicast } from './announcements.js';
+import { digestOf, isUnicast, unicastSources } from './announcements.js';
 import { type AssignmentExecutor, failedReport } from './executor.js';
 
 export interface MemberOptions {
@@ -78,9 +78,9 @@ export class Member {
     this.options.report({ ...report, byUnicast });
   }
 
-  /** Pulls a container from the leader; at most one pull of an assignment is under way. */
+  /** Pulls a container as announced; at most one pull of an assignment is under way. */
   private async pull(announcement: SessionAnnouncement): Promise<void> {
-    const { assignmentId, unicastUrl, containerBytes, traceparent } = announcement;
+    const { assignmentId, containerBytes, traceparent } = announcement;
     const { node, executor, puller } = this.options;
     if (this.busy.has(assignmentId) || executor.reportOf(assignmentId)) return;
     if (this.failedLately(assignmentId)) return;
@@ -89,7 +89,7 @@ export class Member {
       const { path, bytes } = await puller.pull({
         digest: digestOf(announcement),
         containerBytes: Number(containerBytes),
-        sourceUrls: [unicastUrl],
+        ...unicastSources(announcement, node),
         asMember: true,
       });
       await this.executeAndReport(assignmentId, path, bytes > 0, traceparent);
