@@ -33,6 +33,8 @@ export interface Pace extends PaceLimits {
   readonly lost: number;
   readonly countedFromMs: number;
   readonly trial?: Trial;
+  /** What this host's own link leaves beside what it serves. */
+  readonly roomBytesPerS: number;
   readonly cutMs: number;
   /** The most that has got through when something was lost, in bytes per second; 0: not known. */
   readonly capacityBytesPerS: number;
@@ -61,6 +63,7 @@ export function newPace(limits: PaceLimits, nowMs: number): Pace {
     expected: 0,
     lost: 0,
     countedFromMs: nowMs,
+    roomBytesPerS: Number.POSITIVE_INFINITY,
     cutMs: Number.NEGATIVE_INFINITY,
     capacityBytesPerS: 0,
     signMs: Number.NEGATIVE_INFINITY,

@@ -1,7 +1,14 @@
 import { describe, expect, test } from '@jest/globals';
 import { seededRandom } from '#libs/testkit/seeded-random.js';
 import { newPace, type Pace } from './pace.js';
-import { backlogReported, lossReported, pauseMs, recovered, withLeft } from './sender-pace.js';
+import {
+  backlogReported,
+  lossReported,
+  pauseMs,
+  recovered,
+  roomBeside,
+  withLeft,
+} from './sender-pace.js';
 
 const segmentBytes = 1_448;
 const frameBytes = 1_408;
@@ -227,6 +234,18 @@ describe('the pace alone', () => {
     }
   });
 });
+
+test.each([
+  [0, 100],
+  [30, 70],
+  [50, 50],
+  [1_000, 50],
+])(
+  'of a link of 100 over which %d is served besides, a session takes %d at most',
+  (served, most) => {
+    expect(roomBeside(100, served)).toBe(most);
+  },
+);
 
 describe('a receive buffer that fills up', () => {
   const limits = { rateBytesPerS: 100e6, maxRateBytesPerS: 1.2e9, burstBytes: 1e6 };

@@ -64,10 +64,23 @@ const burstMs = 2;
 /** Per window. */
 const usedFades = 0.95;
 
+/** Of the own link, whatever else is served over it. */
+const leastOwnShare = 0.5;
+
+/** What a host that serves so much by other ways has left of its link for a session. */
+export function roomBeside(linkBytesPerS: number, servedBytesPerS: number): number {
+  return Math.max(linkBytesPerS * leastOwnShare, linkBytesPerS - servedBytesPerS);
+}
+
+/** What may leave now. */
+export function sendingRate({ rateBytesPerS, roomBytesPerS }: Pace): number {
+  return Math.min(rateBytesPerS, roomBytesPerS);
+}
+
 /** Frames that leave without a pause. @param lateMs a host that is late makes up for it at once */
 export function burstFrames(pace: Pace, frameBytes: number, lateMs: number): number {
   const dueMs = burstMs + Math.max(0, lateMs);
-  const bytes = Math.min(pace.burstBytes, (pace.rateBytesPerS * dueMs) / 1000);
+  const bytes = Math.min(pace.burstBytes, (sendingRate(pace) * dueMs) / 1000);
   return Math.max(1, Math.floor(bytes / frameBytes));
 }
 

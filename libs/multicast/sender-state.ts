@@ -51,6 +51,8 @@ export type SenderInput =
   | { readonly type: 'tick' }
   /** The burst of the last `send` effect has left. */
   | { readonly type: 'sent' }
+  /** What the own link has room for now. */
+  | { readonly type: 'room'; readonly bytesPerS: number }
   | ({ readonly type: 'report' } & Report);
 
 export type SenderEffect =

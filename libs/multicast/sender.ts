@@ -29,6 +29,7 @@ import {
   pauseMs,
   recovered,
   restarted,
+  sendingRate,
   withLeft,
 } from './sender-pace.js';
 import type { SenderEffect, SenderInput, SenderState, SenderStep } from './sender-state.js';
@@ -56,6 +57,8 @@ export function stepSender(state: SenderState, input: SenderInput, nowMs: number
       return burstSent(state, nowMs);
     case 'report':
       return reported(state, input, nowMs);
+    case 'room':
+      return [{ ...state, pace: { ...state.pace, roomBytesPerS: input.bytesPerS } }, []];
   }
 }
 
@@ -109,7 +112,7 @@ function sendBurst(state: SenderState, nowMs: number): SenderStep {
     burstInFlight: true,
     multicastBytes: state.multicastBytes + (state.pass === 1 ? bytes : 0),
     repairBytes: state.repairBytes + (state.pass === 1 ? 0 : bytes),
-    nextBurstMs: plannedMs + (1000 * bytes) / pace.rateBytesPerS,
+    nextBurstMs: plannedMs + (1000 * bytes) / sendingRate(pace),
     wakeAtMs: undefined,
   };
   return [sending, [{ type: 'send', pass: state.pass, items }]];
@@ -143,7 +146,7 @@ function announced(state: SenderState, nowMs: number): SenderStep {
     passEnded: state.situation === 'gathering',
     participants,
     unicastTo: participants.filter((node) => (state.members.get(node)?.silences ?? 0) > 0),
-    rateBytesPerS: Math.round(state.pace.rateBytesPerS),
+    rateBytesPerS: Math.round(sendingRate(state.pace)),
   };
   return [{ ...state, announcedMs: nowMs }, [effect]];
 }

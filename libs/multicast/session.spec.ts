@@ -32,6 +32,23 @@ describe('a session on a sound network', () => {
     expect(outcome.complete).toHaveLength(3);
   });
 
+  test('leaves half of its own link at most to what others pull from the leader', async () => {
+    const bytes = 4_000_000;
+    const bytesPerS = 2_000_000;
+    const durationWith = async (servedBytesPerS: number) => {
+      const world = worldOf(1, bytes, clean, 4);
+      const ownLink = { bytesPerS, servedBytesPerS: () => servedBytesPerS };
+      const { durationMs, complete } = await run(world.clock, world.send({ ownLink }));
+      expect(complete).toHaveLength(1);
+      return durationMs / ((1_000 * bytes) / bytesPerS);
+    };
+    expect(await durationWith(0)).toBeGreaterThan(0.95);
+    const [half, most] = [await durationWith(1_000_000), await durationWith(50_000_000)];
+    expect(half).toBeGreaterThan(1.9);
+    expect(most).toBeGreaterThan(1.9);
+    expect(most).toBeLessThan(2.2);
+  });
+
   test('is over at once without participants', async () => {
     const outcome = await run(
       worldOf(0, 4_096, clean, 3).clock,

@@ -289,7 +289,7 @@ class Agent implements RunningAgent {
     onAnnouncement: (announcement: SessionAnnouncement) => void,
   ): Promise<SessionOutcome> {
     const { transport, statistics, http } = this;
-    const outcome = await transport.send(notification, path, members, http.url, (announcement) => {
+    const outcome = await transport.send(notification, path, members, http, (announcement) => {
       statistics.announced(announcement);
       onAnnouncement(announcement);
     });

@@ -17,6 +17,7 @@ import { newPace } from '../pace.js';
 import type { PassItem } from '../pass-plan.js';
 import { shortHash } from '../sealed-frame.js';
 import { stepSender } from '../sender.js';
+import { roomBeside } from '../sender-pace.js';
 import {
   initialSender,
   type SenderEffect,
@@ -38,6 +39,13 @@ export interface Participant {
   readonly address: UdpAddress;
 }
 
+/** What a host sends over, besides sessions too. */
+export interface OwnLink {
+  readonly bytesPerS: number;
+  /** What others pull over it now. */
+  readonly servedBytesPerS: () => number;
+}
+
 export interface SendSessionOptions {
   readonly control: ControlPort;
   readonly data: DataChannel;
@@ -46,6 +54,8 @@ export interface SendSessionOptions {
   readonly participants: readonly Participant[];
   /** Exactly `length` bytes of the container from `offset`, good until the next call. */
   readonly read: (offset: number, length: number) => Uint8Array | Promise<Uint8Array>;
+  /** This host's own link: what else leaves over it has room. */
+  readonly ownLink?: OwnLink;
   /** So many complete participants suffice: the others are left to unicast. Without: all. */
   readonly quorum?: number;
   /** Told each announcement: the newest one belongs into Leader Alive while the session runs. */
@@ -124,10 +134,18 @@ class SendingSession {
     for (const effect of effects) this.perform(effect);
   }
 
+  private giveRoom(): void {
+    const { ownLink } = this.options;
+    if (!ownLink) return;
+    const bytesPerS = roomBeside(ownLink.bytesPerS, ownLink.servedBytesPerS());
+    this.step({ type: 'room', bytesPerS });
+  }
+
   private perform(effect: SenderEffect): void {
     switch (effect.type) {
       case 'announce':
         this.announce(effect);
+        this.giveRoom();
         break;
       case 'send':
         this.send(effect.pass, effect.items).then(

@@ -9,6 +9,8 @@ export interface BlobServerOptions {
   readonly spool: ContainerSpool;
   /** What goes out waits here for its turn. */
   readonly uplink?: LinkGate | undefined;
+  /** Told of all bytes of containers as they go out. */
+  readonly onServed?: (bytes: number) => void;
   /** Told how many bytes of a container went to members of the own segment. */
   readonly onServedToMember: (digest: string, bytes: number) => void;
 }
@@ -77,7 +79,7 @@ async function sendRange(
 }
 
 async function sendPart(
-  { uplink }: BlobServerOptions,
+  { uplink, onServed }: BlobServerOptions,
   container: ReadableContainer,
   part: { offset: number; length: number; digest: string; waitMs: number },
   response: ServerResponse,
@@ -90,6 +92,7 @@ async function sendPart(
     if (bytes.length === 0) throw new Error('the rest does not come: another source is asked');
     at += bytes.length;
     const passed = await uplink?.pass(digest, weightOf(container.sizeBytes), bytes.length);
+    onServed?.(bytes.length);
     if (!response.write(bytes, passed) && !response.destroyed) await drained(response);
   }
 }

@@ -8,9 +8,11 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import type { AddressInfo } from 'node:net';
 import { AssignmentRefused } from '#libs/assignment/errors.js';
 import { openNotification } from '#libs/assignment/signed-notification.js';
+import { systemClock } from '#libs/clock/adapters/system-clock.js';
 import type { Notification } from '#libs/contracts/index.js';
 import { isOfFleet, listenerOptions } from '#libs/fleet-http/adapters/tls-listener.js';
 import type { TlsIdentity, TrustRoot } from '#libs/keys/key-provider.js';
+import { RateMeter } from '../app/rate-meter.js';
 import type { ServiceHealth } from '../app/service-health.js';
 import { type BlobServerOptions, serveBlob } from './blob-server.js';
 import type { TimeAnswer } from './clock-offset.js';
@@ -37,6 +39,8 @@ export interface AgentHttp {
   readonly url: string;
   /** Open connections of others. */
   readonly connections: () => number;
+  /** What others pull from here now. */
+  readonly servedBytesPerS: () => number;
   /** Connections from now on are made with this. */
   identify(identity: TlsIdentity): void;
   close(): Promise<void>;
@@ -47,8 +51,10 @@ const maxNotificationBytes = 1024 * 1024;
 /** Serves received containers to other leaders and to members, and takes notifications. */
 export async function startAgentHttp(options: AgentHttpOptions): Promise<AgentHttp> {
   const { tls } = options;
+  const served = new RateMeter(systemClock);
+  const serving = { ...options, onServed: (bytes: number) => served.add(bytes) };
   const listener: RequestListener = (request, response) => {
-    handle(options, request, response).catch(() => {
+    handle(serving, request, response).catch(() => {
       if (response.headersSent) response.destroy();
       else response.writeHead(500).end();
     });
@@ -68,6 +74,7 @@ export async function startAgentHttp(options: AgentHttpOptions): Promise<AgentHt
   return {
     url: options.publicUrl ?? `${tls ? 'https' : 'http'}://${options.host}:${port}`,
     connections: () => connections,
+    servedBytesPerS: () => served.bytesPerS(),
     identify: (identity) => {
       if (tls) (server as TlsServer).setSecureContext(listenerOptions(identity));
     },

@@ -29,7 +29,9 @@ import { digestOf } from '../app/announcements.js';
 import type { Member } from '../app/member.js';
 import type { ChannelFacts } from '../app/segment-statistics.js';
 import type { AgentConfig } from '../config.js';
+import { networkMbitPerS } from './capacity.js';
 import type { ContainerSpool } from './container-spool.js';
+import type { AgentHttp } from './http-server.js';
 
 export interface TransportOptions {
   readonly config: AgentConfig;
@@ -93,7 +95,7 @@ export class SegmentTransport {
     { assignmentId, containerDigest, containerBytes, site, nodes }: Notification,
     path: string,
     members: readonly SegmentMember[],
-    unicastUrl: string,
+    http: Pick<AgentHttp, 'url' | 'servedBytesPerS'>,
     onAnnouncement: (announcement: SessionAnnouncement) => void,
   ): Promise<SessionOutcome> {
     const file = await open(path, 'r');
@@ -109,13 +111,14 @@ export class SegmentTransport {
           containerDigest,
           containerBytes: Number(containerBytes),
           headBytes,
-          unicastUrl,
+          unicastUrl: http.url,
           traceparent: currentTraceparent() ?? '',
         },
         participants: members.flatMap(({ register, address }) =>
           address ? [{ node: register.node, address }] : [],
         ),
         read,
+        ...this.ownLink(http),
         onAnnouncement,
       });
     } finally {
@@ -140,6 +143,12 @@ export class SegmentTransport {
     await this.receiver?.close();
     for (const channel of this.data.values()) channel.close();
     this.control.close();
+  }
+
+  /** Nothing where the host does not tell how fast its link is. */
+  private ownLink({ servedBytesPerS }: Pick<AgentHttp, 'servedBytesPerS'>) {
+    const mbitPerS = networkMbitPerS(this.options.config.interfaceAddress);
+    return mbitPerS ? { ownLink: { bytesPerS: mbitPerS * 125_000, servedBytesPerS } } : {};
   }
 
   private get dataBase(): UdpAddress {
