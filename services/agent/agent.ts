@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { posixType, shellType } from '#libs/assignment/command-sets.js';
-import { systemClock, systemRandom } from '#libs/clock/adapters/system-clock.js';
+import { steadyClock, systemClock, systemRandom } from '#libs/clock/adapters/system-clock.js';
 import type { EnrolReply, Notification, SessionAnnouncement } from '#libs/contracts/index.js';
 import type { SegmentMember } from '#libs/election/segment.js';
 import { SegmentRuntime } from '#libs/election/segment-runtime.js';
@@ -171,7 +171,7 @@ class Agent implements RunningAgent {
     this.access.onRenewed((identity) => this.http.identify(identity));
     const downlink = linkGate(this.config.downlink, systemClock);
     const { http } = this.access;
-    this.puller = new ContainerPuller(this.spool, this.trust, systemClock, http, downlink);
+    this.puller = new ContainerPuller(this.spool, this.trust, steadyClock, http, downlink);
     this.presence = new Presence({
       ...{ clock: systemClock, random: systemRandom },
       ...{ config: this.config, httpUrl: this.http.url },

@@ -9,4 +9,10 @@ export const systemClock: Clock = {
   },
 };
 
+/** For what lasts: it goes on as before when the host's clock is set, and so is only near it. */
+export const steadyClock: Clock = {
+  nowMs: () => performance.timeOrigin + performance.now(),
+  schedule: systemClock.schedule,
+};
+
 export const systemRandom: Random = () => Math.random();

@@ -8,7 +8,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import type { AddressInfo } from 'node:net';
 import { AssignmentRefused } from '#libs/assignment/errors.js';
 import { openNotification } from '#libs/assignment/signed-notification.js';
-import { systemClock } from '#libs/clock/adapters/system-clock.js';
+import { steadyClock } from '#libs/clock/adapters/system-clock.js';
 import type { Notification } from '#libs/contracts/index.js';
 import { isOfFleet, listenerOptions } from '#libs/fleet-http/adapters/tls-listener.js';
 import type { TlsIdentity, TrustRoot } from '#libs/keys/key-provider.js';
@@ -51,7 +51,7 @@ const maxNotificationBytes = 1024 * 1024;
 /** Serves received containers to other leaders and to members, and takes notifications. */
 export async function startAgentHttp(options: AgentHttpOptions): Promise<AgentHttp> {
   const { tls } = options;
-  const served = new RateMeter(systemClock);
+  const served = new RateMeter(steadyClock);
   const serving = { ...options, onServed: (bytes: number) => served.add(bytes) };
   const listener: RequestListener = (request, response) => {
     handle(serving, request, response).catch(() => {

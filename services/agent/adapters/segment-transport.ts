@@ -6,7 +6,7 @@ import {
   preambleBytes,
   verifyBlock,
 } from '#libs/assignment/container.js';
-import { systemClock, systemRandom } from '#libs/clock/adapters/system-clock.js';
+import { steadyClock, systemRandom } from '#libs/clock/adapters/system-clock.js';
 import type { EnrolReply, Notification, SessionAnnouncement } from '#libs/contracts/index.js';
 import type { SegmentMember } from '#libs/election/segment.js';
 import type { SigningKey } from '#libs/keys/ed25519.js';
@@ -105,7 +105,7 @@ export class SegmentTransport {
       return await sendSession({
         control: this.control,
         data: this.channelOf(dataGroupOf(this.dataBase, site, nodes)),
-        clock: systemClock,
+        clock: steadyClock,
         subject: {
           assignmentId,
           containerDigest,
@@ -131,7 +131,7 @@ export class SegmentTransport {
     this.receiver = new SessionReceiver({
       control: this.control,
       openData: (announcement) => this.announcedChannel(announcement),
-      clock: systemClock,
+      clock: steadyClock,
       random: systemRandom,
       node,
       wants: (announcement) => member.wants(announcement),

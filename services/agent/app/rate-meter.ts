@@ -26,9 +26,8 @@ export class RateMeter {
   private turn(): void {
     const nowMs = this.clock.nowMs();
     const passedMs = nowMs - this.sinceMs;
-    // A clock that was set back begins anew.
-    if (passedMs >= 0 && passedMs < windowMs) return;
-    this.lastBytesPerS = passedMs > 0 ? (this.bytes * 1_000) / passedMs : 0;
+    if (passedMs < windowMs) return;
+    this.lastBytesPerS = (this.bytes * 1_000) / passedMs;
     this.bytes = 0;
     this.sinceMs = nowMs;
   }
