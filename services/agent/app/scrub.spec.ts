@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { systemClock } from '#libs/clock/adapters/system-clock.js';
 import type { Clock } from '#libs/clock/clock.js';
+import { emptyManifest } from '#libs/content-store/manifest.js';
 import { noHostPolicy } from '#libs/interpreter/host-policy.js';
 import { readSiteState, recover } from '#libs/interpreter/recover.js';
 import type { SitePolicy } from '#libs/interpreter/site-policy.js';
 import { rollback, switchTo } from '#libs/interpreter/switch.js';
+import { file, TestAssignment } from '#libs/interpreter/test-commands.js';
 import { TestSite } from '#libs/interpreter/test-site.js';
 import { VirtualClock } from '#libs/testkit/virtual-clock.js';
 import { Scrub } from './scrub.js';
@@ -96,6 +98,47 @@ test('a site whose policy is to ignore it is not looked at', async () => {
   edit('index.html');
   await scrub.round('content', 1);
   expect({ changes, lines }).toEqual({ changes: 0, lines: [] });
+});
+
+/** Time passes as fast as it is waited for. */
+function hastyClock(): Clock {
+  let nowMs = 0;
+  return {
+    nowMs: () => nowMs,
+    schedule(delayMs, action) {
+      const timer = setImmediate(() => {
+        nowMs += delayMs;
+        action();
+      });
+      return () => clearImmediate(timer);
+    },
+  };
+}
+
+async function makeLive(site: string, content: Buffer): Promise<void> {
+  const assignment = new TestAssignment().put('large', content);
+  await disk.run(assignment, [emptyManifest, [file('large', content)]], { site }, { site });
+  await switchTo({ root: disk.root, site, sequence: 1 }, disk.ports);
+}
+
+test('every byte of all sites together is read within the time of a round, and no faster', async () => {
+  const dayMs = 24 * 60 * 60 * 1000;
+  for (const site of ['docs', 'shop', 'wiki']) await makeLive(site, Buffer.alloc(4 * 1024 ** 2));
+  const clock = hastyClock();
+  await scrubWith('report', clock).round('content', dayMs);
+  expect(clock.nowMs()).toBeLessThanOrEqual(dayMs);
+  expect(clock.nowMs()).toBeGreaterThan(dayMs / 2);
+});
+
+test('a site whose manifest cannot be read is named, and the others are looked at', async () => {
+  await makeLive('docs', Buffer.from('docs'));
+  writeFileSync(join(disk.root, 'sites/docs/versions/1.manifest'), 'damaged');
+  edit('index.html');
+  await scrubWith('report').round('content', 1);
+  expect(lines).toEqual([
+    expect.stringContaining('docs cannot be compared'),
+    'version 2 of www differs in 1: "index.html"',
+  ]);
 });
 
 test('it looks by itself, from its start', async () => {

@@ -4,6 +4,7 @@ import { condemn } from '#libs/interpreter/damage.js';
 import { type Drift, findDrift, liveBytes } from '#libs/interpreter/drift.js';
 import type { HostPolicy } from '#libs/interpreter/host-policy.js';
 import { readSiteState } from '#libs/interpreter/recover.js';
+import type { SiteLocation } from '#libs/interpreter/site-layout.js';
 import { defaultSitePolicy } from '#libs/interpreter/site-policy.js';
 import { liveVersionsOf, sitesIn } from './site-versions.js';
 
@@ -63,11 +64,15 @@ export class Scrub {
     });
   }
 
-  /** One round over all sites. */
+  /** One round over all sites, one after the other: together they are read in its time. */
   async round(depth: Depth, everyMs: number): Promise<void> {
-    for (const site of sitesIn(this.options.root)) {
+    const { root } = this.options;
+    const sites = sitesIn(root).filter((site) => this.policyOf(site) !== 'ignore');
+    const bytes = sites.reduce((sum, site) => sum + readableBytes({ root, site }), 0);
+    const bytesPerSecond = Math.max(1, (bytes * 1000) / (everyMs * readingShare));
+    for (const site of sites) {
       try {
-        await this.look(site, depth, everyMs);
+        await this.look(site, depth, bytesPerSecond);
       } catch (error) {
         if (this.stopped.signal.aborted) return;
         this.options.log(`${site} cannot be compared: ${(error as Error).message}`);
@@ -88,14 +93,11 @@ export class Scrub {
     this.cancels.set(depth, clock.schedule(delayMs, begin));
   }
 
-  private async look(site: string, depth: Depth, everyMs: number): Promise<void> {
+  private async look(site: string, depth: Depth, bytesPerSecond: number): Promise<void> {
     const { root, clock, policy } = this.options;
     const { signal } = this.stopped;
-    if (this.policyOf(site) === 'ignore') return;
-    const location = { root, site };
-    const bytesPerSecond = Math.max(1, (liveBytes(location) * 1000) / (everyMs * readingShare));
     const sitePolicy = policy.policyOf(site);
-    const order = { ...location, depth, bytesPerSecond, sitePolicy, signal };
+    const order = { root, site, depth, bytesPerSecond, sitePolicy, signal };
     const drift = await findDrift(order, clock);
     if (drift) this.found(site, depth, drift);
   }
@@ -124,6 +126,15 @@ export class Scrub {
 
   private policyOf(site: string) {
     return this.options.policy.policyOf(site).drift ?? defaultSitePolicy.drift;
+  }
+}
+
+/** What cannot be told of a site is told when it is looked at. */
+function readableBytes(location: SiteLocation): number {
+  try {
+    return liveBytes(location);
+  } catch {
+    return 0;
   }
 }
 
