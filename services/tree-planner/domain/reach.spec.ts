@@ -93,6 +93,11 @@ describe('where a segment is', () => {
     expect(regionOf(fleet, 'a', twoOrigins)).toBe('eu');
     expect(originUrlFor(fleet, 'a', twoOrigins)).toBe('https://eu');
   });
+
+  test('and stays with the default one where another is hardly nearer', () => {
+    const fleet = view(led('a'), measured('a', { origin: 1.3, 'origin/eu': 0.4 }));
+    expect(regionOf(fleet, 'a', twoOrigins)).toBe('');
+  });
 });
 
 describe('whom a leader probes', () => {

@@ -30,6 +30,9 @@ export function placeOf({ segments, places }: Fleet, segment: string): Place {
   };
 }
 
+/** So much nearer than the default origin another one must be: less is how measurements vary. */
+const worthMovingUs = 1_000;
+
 /**
  * The region whose origin and leaders serve a segment: the stated one, else the nearest. Empty, the
  * default one, where the stated region has no origin of its own.
@@ -41,7 +44,8 @@ export function regionOf(fleet: Fleet, segment: string, origins: Origins): strin
   const nearest = [...origins.keys()]
     .map((each) => ({ each, rttUs: rttUs(fleet, segment, originOf(each)) }))
     .filter((found): found is { each: string; rttUs: number } => found.rttUs !== undefined)
-    .sort((a, b) => a.rttUs - b.rttUs)[0];
+    .map(({ each, rttUs }) => ({ each, costUs: rttUs + (each === '' ? 0 : worthMovingUs) }))
+    .sort((a, b) => a.costUs - b.costUs)[0];
   return nearest?.each ?? '';
 }
 
