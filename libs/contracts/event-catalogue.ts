@@ -12,6 +12,7 @@ export const eventCatalogue = {
   GroupEdited: events.GroupEditedSchema,
   GroupDeleted: events.GroupDeletedSchema,
   NodeEnrolled: events.NodeEnrolledSchema,
+  NodeRemoved: events.NodeRemovedSchema,
   SegmentChanged: events.SegmentChangedSchema,
   SegmentRenamed: events.SegmentRenamedSchema,
   SegmentLocated: events.SegmentLocatedSchema,

@@ -8,6 +8,7 @@ export const ownerOf: Readonly<Record<EventType, AggregateType>> = {
   GroupEdited: 'group',
   GroupDeleted: 'group',
   NodeEnrolled: 'node',
+  NodeRemoved: 'node',
   SegmentChanged: 'segment',
   SegmentRenamed: 'segment',
   SegmentLocated: 'segment',

@@ -25,6 +25,7 @@ export const commandTable: Readonly<Record<string, readonly CommandModule[]>> = 
     entry('site', async () => (await import('./commands/site.js')).siteCommand),
     entry('config', async () => (await import('./commands/config.js')).configCommand),
     entry('group', async () => (await import('./commands/group.js')).groupCommand),
+    entry('node', async () => (await import('./commands/node.js')).nodeCommand),
     entry('segment', async () => (await import('./commands/segment.js')).segmentCommand),
     entry('tree', async () => (await import('./commands/tree.js')).treeCommand),
     entry('stage', async () => (await import('./commands/stage.js')).stageCommand),

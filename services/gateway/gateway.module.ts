@@ -28,6 +28,7 @@ import { EventsController } from './adapters/http/events.controller.js';
 import { JobsController } from './adapters/http/jobs.controller.js';
 import { LinkController, ProtobufBodies } from './adapters/http/link.controller.js';
 import { ListsController } from './adapters/http/lists.controller.js';
+import { NodesController } from './adapters/http/nodes.controller.js';
 import { OperationsController } from './adapters/http/operations.controller.js';
 import { RunsController } from './adapters/http/runs.controller.js';
 import { SameSiteGuard } from './adapters/http/same-site.guard.js';
@@ -67,6 +68,7 @@ import {
     VersionsController,
     RunsController,
     JobsController,
+    NodesController,
     SegmentsController,
     TreeController,
     TimeController,

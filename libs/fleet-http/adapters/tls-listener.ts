@@ -31,3 +31,9 @@ export function showsCertificate({ socket }: IncomingMessage): boolean {
   const isNamed = nodeIn(subjectaltname) !== undefined || isControlPlane(subjectaltname);
   return socket.authorized && isNamed;
 }
+
+/** The key, SPKI DER, of the certificate that a client has shown; undefined: it has shown none. */
+export function keyShown({ socket }: IncomingMessage): Uint8Array | undefined {
+  if (!(socket instanceof TLSSocket)) return undefined;
+  return socket.getPeerX509Certificate()?.publicKey.export({ type: 'spki', format: 'der' });
+}

@@ -79,11 +79,8 @@ async function append(
   id: string,
   happened: DomainEvent,
 ) {
-  const context = {
-    actor: 'test',
-    correlationId: id,
-    causationId: `${type}-${id}-${happened.type}`,
-  };
+  const causationId = `${type}-${id}-${happened.type}`;
+  const context = { actor: 'test', correlationId: id, causationId };
   const before = (await log.read({ type, id })).at(-1);
   const head = before ? { sequence: before.sequence, version: before.version } : noEvents;
   const [recorded] = await log.append({ type, id }, head, [happened], context, clock.nowMs());
@@ -209,18 +206,21 @@ describe('the assignment builder', () => {
     await job.data.close();
   });
 
-  test('encrypts for exactly the servers of the run where the policy asks for it', async () => {
+  test('encrypts for exactly the servers that the run still has, by its policy', async () => {
     const pem = generatePrivateKeyPem();
     const { publicKey } = signingKeyFromPem(pem);
     const policy = { encryption: 'aes-256-gcm', neverEncrypt: ['.jpg'] };
-    const only = [{ segment: 'paris', nodes: ['paris-1'] }];
+    const only = [{ segment: 'paris', nodes: ['paris-1', 'paris-2'] }];
     const run = { runId: 'r2', site: 'www', type: JobType.PUBLISH, targets: only, policy };
     await append('run', 'r2', event('RunStarted', run));
-    await append('node', 'paris-1', event('NodeEnrolled', { node: 'paris-1', publicKey }));
+    for (const node of ['paris-1', 'paris-2'])
+      await append('node', node, event('NodeEnrolled', { node, publicKey }));
+    await append('node', 'paris-2', event('NodeRemoved', { node: 'paris-2' }));
     const files = { a: 'secret content', 'a.jpg': 'open content' };
     await builder().prepare(await changeSet('r2', [], await manifestOf(files)));
     const path = await store.localPath(hex((await lastBuilt()).containerDigest));
     const head = await openContainer(path, trust);
+    expect(head.header.encryption?.keys.map(({ node }) => node)).toEqual(['paris-1']);
     expect((await readFile(path, 'latin1')).match(/secret|open/g)).toEqual(['open']);
     await expect(readCommands(path, head)).rejects.toMatchObject({ reason: 'out-of-scope' });
     const dataKey = dataKeyFor(head.header, 'paris-1', agreementPrivateKey(pem));

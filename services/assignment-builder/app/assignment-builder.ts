@@ -154,15 +154,13 @@ export class AssignmentBuilder {
     const encryption = run.policy?.encryption || 'none';
     if (encryption === 'none') return undefined;
     if (encryption !== sealing) throw new Error(`the encryption ${encryption} is unknown`);
-    const recipients = nodesOf(run.targets).map(async (node) => {
-      for (const { type, data } of (
-        await this.ports.log.read({ type: 'node', id: node })
-      ).reverse()) {
-        if (type === 'NodeEnrolled') return { node, publicKey: data.publicKey };
-      }
-      throw new Error(`nothing can be encrypted for ${node}: it is not enrolled`);
-    });
-    return newDataKey(run, await Promise.all(recipients));
+    const recipients = await Promise.all(
+      nodesOf(run.targets).map((node) => recipientIn(this.ports.log, node)),
+    );
+    return newDataKey(
+      run,
+      recipients.filter((recipient) => recipient !== 'removed'),
+    );
   }
 
   /** Drafts, then numbers and records; what cannot be built is recorded as failed. */
@@ -251,6 +249,15 @@ export class AssignmentBuilder {
       ...(configuration.length > 0 ? { configuration } : {}),
     };
   }
+}
+
+/** Whom content is encrypted for; a server that has left for good gets no key any more. */
+async function recipientIn(log: EventLog, node: string) {
+  for (const { type, data } of (await log.read({ type: 'node', id: node })).reverse()) {
+    if (type === 'NodeRemoved') return 'removed' as const;
+    if (type === 'NodeEnrolled') return { node, publicKey: data.publicKey };
+  }
+  throw new Error(`nothing can be encrypted for ${node}: it is not enrolled`);
 }
 
 /** One event makes several assignments: each is an append of its own. */

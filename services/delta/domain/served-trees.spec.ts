@@ -58,3 +58,8 @@ test('a server that its segment misses for the moment still serves its tree', ()
     hex(2),
   ]);
 });
+
+test('a server that was removed serves nothing that must be kept', () => {
+  const paris = registered('paris', { p1: 1, p2: 2 });
+  expect(served(paris, event('NodeRemoved', { node: 'p2' }))).toEqual([hex(1)]);
+});

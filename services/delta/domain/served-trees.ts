@@ -3,7 +3,7 @@ import { NodeStatus, type RecordedEvent } from '#libs/contracts/index.js';
 /** Which trees servers serve, as far as the log tells: segment -> server -> site -> tree digest. */
 export type ServedTrees = ReadonlyMap<string, ReadonlyMap<string, ReadonlyMap<string, string>>>;
 
-export const servedTreesAggregates = ['segment', 'run', 'run-in-segment'] as const;
+export const servedTreesAggregates = ['node', 'segment', 'run', 'run-in-segment'] as const;
 
 interface State {
   readonly served: ServedTrees;
@@ -15,7 +15,8 @@ export const nothingServed: State = { served: new Map(), sites: new Map() };
 
 /**
  * Registrations tell all that a server has live; reports of switches come before the next
- * registration. A segment that is gone for the moment still counts: its servers come back.
+ * registration. A segment that is gone for the moment still counts: its servers come back, unless
+ * they are removed.
  */
 export function evolveServed(state: State, happened: RecordedEvent): State {
   switch (happened.type) {
@@ -35,6 +36,13 @@ export function evolveServed(state: State, happened: RecordedEvent): State {
         servers.set(node, new Map(trees));
       }
       return { ...state, served: new Map(state.served).set(happened.data.segment, servers) };
+    }
+    case 'NodeRemoved': {
+      const { node } = happened.data;
+      const others = [...state.served].map(([segment, servers]) => {
+        return [segment, new Map([...servers].filter(([name]) => name !== node))] as const;
+      });
+      return { ...state, served: new Map(others) };
     }
     case 'SegmentSwitched': {
       const { runId, segment, nodes } = happened.data;

@@ -46,7 +46,7 @@ export class AgentRequests {
       throw new AgentNotKnown(`its clock is ${Math.round(offMs / 1_000)} s off`);
     }
     const publicKey = await this.keyOf(node);
-    if (!publicKey) throw new AgentNotKnown(`${node} is not enrolled`);
+    if (!publicKey) throw new AgentNotKnown(`${node} is not enrolled, or no longer`);
     if (!isSignedBy(publicKey, request, claim)) {
       throw new AgentNotKnown(`it is not signed by the key of ${node}`);
     }

@@ -1,10 +1,21 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
-import { describe, expect, it } from '@jest/globals';
+import { afterAll, describe, expect, it } from '@jest/globals';
 import { EnrolRequestSchema } from '#libs/contracts/index.js';
+import { controlKeysIn } from '#libs/keys/adapters/file-keys.js';
 import { openCredential } from '#libs/keys/credential.js';
 import { generatePrivateKeyPem, signingKeyFromPem } from '#libs/keys/ed25519.js';
 import type { ControlKeys, ScheduledKey } from '#libs/keys/key-provider.js';
-import { type EnrolmentHost, enrol, keyLifeMs, keyNoticeMs, WrongJoinToken } from './enrolment.js';
+import {
+  type EnrolmentHost,
+  enrol,
+  keyLifeMs,
+  keyNoticeMs,
+  rotateAfterRemoval,
+  WrongJoinToken,
+} from './enrolment.js';
 
 const enrolmentKey = signingKeyFromPem(generatePrivateKeyPem());
 const schedule = new Map<string, ScheduledKey[]>();
@@ -111,5 +122,22 @@ describe('enrolment', () => {
       nowMs + keyNoticeMs,
     ]);
     expect(old.controlAddress).toBe(young.controlAddress);
+  });
+});
+
+describe('the segment of a server that has left for good', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'espalier-removal-'));
+  afterAll(() => rmSync(directory, { recursive: true }));
+
+  it('gets a key that the server was never told, even where the next is announced', async () => {
+    const own = controlKeysIn(directory);
+    const [first] = await own.segmentKeys('paris');
+    const nowMs = (first?.useFromMs ?? 0) + 1;
+    const announced = await own.rotateSegmentKey('paris', nowMs, nowMs + 20_000);
+    const next = await rotateAfterRemoval(own, 'paris', nowMs + 10_000);
+    expect(announced.epoch).toBe(2);
+    expect(next).toMatchObject({ epoch: 3, useFromMs: nowMs + 20_000 + 120_000 });
+    const known = [first, announced].map((each) => Buffer.from(each?.key ?? []).toString('hex'));
+    expect(known).not.toContain(Buffer.from(next.key).toString('hex'));
   });
 });

@@ -48,6 +48,9 @@ export const keyLifeMs = 24 * 3_600_000;
 /** Every agent has asked for the next key by the time it comes into use. */
 export const keyNoticeMs = 2 * 3_600_000;
 
+/** Of a segment that a server has left for good: leaders ask every minute. */
+const removalNoticeMs = 120_000;
+
 export interface EnrolmentHost {
   readonly keys: ControlKeys;
   readonly access: AgentNatsAccess;
@@ -98,6 +101,20 @@ export async function enrol(request: EnrolRequest, host: EnrolmentHost): Promise
     tlsCertificate: await tls.issue(publicKey, nodeUri(node), nowMs()),
     tlsAuthorities: [...tls.certificates],
   });
+}
+
+/**
+ * Gives a segment a key that a server which has left for good was never told: not the next one, if
+ * that is announced already.
+ */
+export async function rotateAfterRemoval(
+  keys: Pick<ControlKeys, 'segmentKeys' | 'rotateSegmentKey'>,
+  segment: string,
+  nowMs: number,
+): Promise<ScheduledKey> {
+  const last = (await keys.segmentKeys(segment)).at(-1);
+  const fromMs = Math.max(nowMs, last?.useFromMs ?? 0);
+  return keys.rotateSegmentKey(segment, fromMs, fromMs + removalNoticeMs);
 }
 
 /** The key before the current one, that one, and its successor when it is time for one. */

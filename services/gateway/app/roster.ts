@@ -13,6 +13,8 @@ interface Enrolments {
   readonly nodes: Map<string, Enrolled>;
   /** Segment to its nodes. */
   readonly segments: Map<string, Set<string>>;
+  /** Of servers that have left for good, base64. */
+  readonly removedKeys: Set<string>;
 }
 
 /** Who is enrolled, and where they hear unicast control frames; follows the log once asked. */
@@ -35,6 +37,16 @@ export class Roster {
     return (await this.enrolments()).nodes.get(node)?.publicKey;
   }
 
+  /** Where a node is enrolled; undefined: nowhere. */
+  async segmentOf(node: string): Promise<string | undefined> {
+    return (await this.enrolments()).nodes.get(node)?.segment;
+  }
+
+  /** Whether it is the key, SPKI DER, of a server that has left for good. */
+  async isRemoved(publicKey: Uint8Array): Promise<boolean> {
+    return (await this.enrolments()).removedKeys.has(base64(publicKey));
+  }
+
   /** Called by the framework when the gateway stops. */
   async onModuleDestroy(): Promise<void> {
     await (await this.view)?.close();
@@ -43,7 +55,7 @@ export class Roster {
   private async enrolments(): Promise<Enrolments> {
     this.view ??= LogView.start<Enrolments>(this.log, {
       aggregateTypes: ['node'],
-      initial: { nodes: new Map(), segments: new Map() },
+      initial: { nodes: new Map(), segments: new Map(), removedKeys: new Set() },
       evolve,
     });
     return (await this.view).state;
@@ -52,13 +64,23 @@ export class Roster {
 
 /** The view is the only owner of the maps, so they change in place. */
 function evolve(enrolments: Enrolments, event: RecordedEvent): Enrolments {
-  if (event.type !== 'NodeEnrolled') return enrolments;
-  const { nodes, segments } = enrolments;
-  const { node, segment, publicKey, controlAddress } = event.data as EnrolledEvent;
-  segments.get(nodes.get(node)?.segment ?? '')?.delete(node);
-  nodes.set(node, { segment, publicKey, controlAddress });
-  segments.set(segment, (segments.get(segment) ?? new Set()).add(node));
+  const { nodes, segments, removedKeys } = enrolments;
+  if (event.type === 'NodeEnrolled') {
+    const { node, segment, publicKey, controlAddress } = event.data;
+    segments.get(nodes.get(node)?.segment ?? '')?.delete(node);
+    nodes.set(node, { segment, publicKey, controlAddress });
+    segments.set(segment, (segments.get(segment) ?? new Set()).add(node));
+  }
+  if (event.type === 'NodeRemoved') {
+    const { node } = event.data;
+    const { segment = '', publicKey } = nodes.get(node) ?? {};
+    if (publicKey) removedKeys.add(base64(publicKey));
+    segments.get(segment)?.delete(node);
+    nodes.delete(node);
+  }
   return enrolments;
 }
 
-type EnrolledEvent = RecordedEvent<'NodeEnrolled'>['data'];
+function base64(key: Uint8Array): string {
+  return Buffer.from(key).toString('base64');
+}

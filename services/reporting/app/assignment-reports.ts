@@ -84,6 +84,11 @@ function evolve(known: Known, event: RecordedEvent): Known {
     const { node, publicKey, segment } = event.data;
     return { ...known, nodes: new Map(known.nodes).set(node, { publicKey, segment }) };
   }
+  if (event.type === 'NodeRemoved') {
+    const nodes = new Map(known.nodes);
+    nodes.delete(event.data.node);
+    return { ...known, nodes };
+  }
   if (event.type === 'AssignmentBuilt') {
     const { assignmentId, runId, type } = event.data;
     return { ...known, assignments: new Map(known.assignments).set(assignmentId, { runId, type }) };

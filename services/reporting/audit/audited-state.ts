@@ -7,7 +7,14 @@ import {
   type RecordedEvent,
 } from '#libs/contracts/index.js';
 import { changesOf } from '../read-models/projection.js';
-import { groupView, nodeView, runView, segmentView, siteView } from '../read-models/views.js';
+import {
+  groupView,
+  isEnrolled,
+  nodeView,
+  runView,
+  segmentView,
+  siteView,
+} from '../read-models/views.js';
 import { MemoryTables } from './memory-tables.js';
 
 /** Everything as it was after the events: sites, groups, nodes, segments and runs. */
@@ -26,7 +33,12 @@ export async function auditedState(events: AsyncIterable<RecordedEvent>): Promis
     time: last ? new Date(last.timeMs).toISOString() : '',
     sites: { sites: tables.rows('site').map(siteView) },
     groups: { groups: tables.rows('content_group').map(groupView) },
-    nodes: { nodes: tables.rows('node').map((row) => nodeView(row, leaders)) },
+    nodes: {
+      nodes: tables
+        .rows('node')
+        .filter(isEnrolled)
+        .map((row) => nodeView(row, leaders)),
+    },
     segments: { segments: tables.rows('segment').map(segmentView) },
     runs: {
       runs: tables.rows('run').map((run) =>

@@ -48,6 +48,10 @@ export const fleetHandlers: Handlers = {
   NodeEnrolled: ({ data: { node, segment, labels } }) => [
     upsert('node', { name: node }, { segment, labels: { ...labels } }),
   ],
+  // Registrations are of another aggregate and may be read later: the row stays, without a segment.
+  NodeRemoved: ({ data: { node } }) => [
+    upsert('node', { name: node }, { segment: '', labels: {} }),
+  ],
   SegmentChanged: segmentChanged,
   SegmentRenamed: ({ data: { segment, name } }) => [
     upsert('segment', { name: segment }, { display_name: name }),

@@ -56,6 +56,11 @@ export function groupView(row: GroupRow) {
   });
 }
 
+/** Servers that were removed, and those that only a registration tells of, are in no segment. */
+export function isEnrolled({ segment }: NodeRow): boolean {
+  return segment !== '';
+}
+
 export function nodeView(row: NodeRow, leaders: ReadonlySet<string>) {
   return create(NodeViewSchema, {
     name: row.name,

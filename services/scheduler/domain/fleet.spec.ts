@@ -41,6 +41,16 @@ describe('files of a server that are not as they were signed', () => {
   });
 });
 
+test('a server that was removed is none, not even one that would be missed', () => {
+  const enrolled = event('NodeEnrolled', { node: 'a', segment: 'paris' });
+  const removed = event('NodeRemoved', { node: 'a' });
+  const left = event('SegmentChanged', { segment: 'paris' });
+  expect(server(1, enrolled)).toMatchObject({ name: 'a', registered: false });
+  expect(server(1, enrolled, removed)).toBeUndefined();
+  expect(server(1, enrolled, registered(1), removed, left)).toBeUndefined();
+  expect(server(1, enrolled, removed, enrolled)).toMatchObject({ name: 'a' });
+});
+
 test('a server is as unhealthy as it said of the tree that it serves now', () => {
   const later = registrationLagMs + 10;
   const ill = registered(1, 0, 'HTTP 503');

@@ -116,6 +116,11 @@ function evolve(fleet: Fleet, happened: RecordedEvent): Fleet {
       const { node, segment, labels } = happened.data;
       return { ...fleet, enrolled: put(fleet.enrolled, node, { segment, labels }) };
     }
+    case 'NodeRemoved': {
+      const { node } = happened.data;
+      const { enrolled, failed } = fleet;
+      return { ...fleet, enrolled: without(enrolled, node), failed: without(failed, node) };
+    }
     case 'SegmentChanged': {
       const { segment, leader, members } = happened.data;
       const byName = new Map(members.map((member) => [member.node, memberOf(member)]));

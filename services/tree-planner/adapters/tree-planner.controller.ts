@@ -16,6 +16,8 @@ import {
   type RecordedEvent,
   type ReleaseTree,
   ReleaseTreeSchema,
+  type RemoveNode,
+  RemoveNodeSchema,
   type RenameSegment,
   RenameSegmentSchema,
   type SignedReport,
@@ -46,6 +48,11 @@ export class TreePlannerController {
   @OnCommand('tree-planner', 'EnrolNode', EnrolNodeSchema)
   enrolNode(command: EnrolNode, caller: Caller): Promise<{ id: string; sequence: number }> {
     return this.enrolment.enrol(command, caller);
+  }
+
+  @OnCommand('tree-planner', 'RemoveNode', RemoveNodeSchema)
+  removeNode(command: RemoveNode, caller: Caller): Promise<{ id: string; sequence: number }> {
+    return this.enrolment.remove(command, caller);
   }
 
   @OnRequest(

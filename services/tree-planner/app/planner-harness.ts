@@ -8,6 +8,7 @@ import {
   JobType,
   type Notification,
   type RecordedEvent,
+  RemoveNodeSchema,
   type SignedReport,
 } from '#libs/contracts/index.js';
 import { type EventLog, noEvents } from '#libs/event-log/event-log.js';
@@ -71,7 +72,7 @@ export class PlannerHarness {
     readonly log: EventLog,
     readonly clock: WatchedClock,
     private readonly keys: Map<string, SigningKey>,
-    private readonly view: LogView<PlannerView>,
+    readonly view: LogView<PlannerView>,
     mostOriginFanOut: number,
   ) {
     const distributions = new Distributions(log, view, clock);
@@ -101,6 +102,11 @@ export class PlannerHarness {
     this.keys.set(node, key);
     const command = create(EnrolNodeSchema, { node, segment, publicKey: key.publicKey });
     await this.enrolment.enrol(command, { actor: 'test', commandId: `enrol-${node}` });
+  }
+
+  async remove(node: string): Promise<void> {
+    const command = create(RemoveNodeSchema, { node });
+    await this.enrolment.remove(command, { actor: 'test', commandId: `remove-${node}` });
   }
 
   /** A report as the node would sign it. */

@@ -71,6 +71,31 @@ describe('reports of leaders', () => {
     expect((await changes('paris'))[0]?.members.map(({ node }) => node)).toEqual(['paris-1']);
   });
 
+  test('a server that was removed does not come back with the report of its leader', async () => {
+    const report = { segment: 'paris', leader: 'paris-1', members: ['paris-1', 'paris-2'] };
+    await planner.reports.onSegment(planner.signed('paris-1', membership(report)));
+    await planner.remove('paris-2');
+    await planner.reports.onSegment(planner.signed('paris-1', membership(report)));
+    const members = (await changes('paris')).map((change) => change.members.map((m) => m.node));
+    expect(members).toEqual([['paris-1', 'paris-2'], ['paris-1']]);
+    expect(planner.view.state.segments.get('paris')?.members).toHaveLength(1);
+  });
+
+  test('a leader that was removed is not heard any more, and the next one is', async () => {
+    const report = { segment: 'paris', leader: 'paris-1', members: ['paris-1', 'paris-2'] };
+    await planner.reports.onSegment(planner.signed('paris-1', membership(report)));
+    await planner.remove('paris-1');
+    expect(planner.view.state.segments.has('paris')).toBe(false);
+    await planner.reports.onSegment(planner.signed('paris-1', membership(report)));
+    expect(planner.view.state.segments.has('paris')).toBe(false);
+    const next = membership({ ...report, leader: 'paris-2', term: 2n });
+    await planner.reports.onSegment(planner.signed('paris-2', next));
+    expect(planner.view.state.segments.get('paris')).toMatchObject({
+      leader: 'paris-2',
+      members: [{ node: 'paris-2' }],
+    });
+  });
+
   test('a leader speaks for itself and its own segment only', async () => {
     const ofRome = membership({ segment: 'rome', leader: 'paris-1' });
     await planner.reports.onSegment(planner.signed('paris-1', ofRome));

@@ -31,6 +31,24 @@ export class NodeIdentityTaken extends DomainError {
   }
 }
 
+export class UnknownNode extends DomainError {
+  override readonly name = 'UnknownNode';
+  constructor(node: string) {
+    super(`there is no server ${node}`, 'espalier get nodes lists them');
+  }
+}
+
+/** The key of a server that has left for good. */
+export class KeyWasRemoved extends DomainError {
+  override readonly name = 'KeyWasRemoved';
+  constructor(node: string) {
+    super(
+      `the server that was ${node} with this key is removed`,
+      'a server that comes back needs a new key: start its agent with an empty directory',
+    );
+  }
+}
+
 /** Thrown for a distribution that nobody planned. */
 export class NotPlanned extends Error {
   override readonly name = 'NotPlanned';

@@ -111,10 +111,13 @@ export function evolvePlannerView(view: PlannerView, happened: RecordedEvent): P
       const { node, segment, publicKey } = happened.data;
       return { ...view, nodes: new Map(view.nodes).set(node, { segment, publicKey }) };
     }
-    case 'SegmentChanged': {
-      const entry = { ...happened.data, changedAtMs: happened.timeMs };
-      return { ...view, segments: new Map(view.segments).set(entry.segment, entry) };
+    case 'NodeRemoved': {
+      const nodes = new Map(view.nodes);
+      nodes.delete(happened.data.node);
+      return { ...view, nodes };
     }
+    case 'SegmentChanged':
+      return withSegment(view, happened);
     case 'SegmentRenamed':
     case 'SegmentLocated':
     case 'LinksMeasured':
@@ -157,6 +160,14 @@ export function evolvePlannerView(view: PlannerView, happened: RecordedEvent): P
     default:
       return view;
   }
+}
+
+/** Without a leader, for it was removed, a segment is unknown until another one reports. */
+function withSegment(view: PlannerView, changed: RecordedEvent<'SegmentChanged'>): PlannerView {
+  const entry = { ...changed.data, changedAtMs: changed.timeMs };
+  const segments = new Map(view.segments).set(entry.segment, entry);
+  if (entry.leader === '') segments.delete(entry.segment);
+  return { ...view, segments };
 }
 
 /** What administrators said, and what probes found. */

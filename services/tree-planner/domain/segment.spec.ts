@@ -75,6 +75,26 @@ describe('a segment', () => {
     expect(decide(known, reportOf(changes))).toHaveLength(1);
   });
 
+  const leaving = (...nodes: string[]) => {
+    const events = [...known];
+    for (const node of nodes) {
+      const state = events.reduce(segmentAggregate.evolve, segmentAggregate.initial);
+      events.push(...segmentAggregate.decide({ type: 'leave', node }, state));
+    }
+    return events.slice(known.length).map(({ data }) => data);
+  };
+
+  test('loses a server that leaves for good, and its leader with that one', () => {
+    const [after, ...more] = leaving('paris-2', 'paris-2', 'rome-1');
+    const leader = { leader: 'paris-1', term: 4n, httpUrl: 'http://10.0.0.1:80' };
+    expect(after).toMatchObject({ ...leader, reason: 'paris-2 is removed' });
+    expect(after).toMatchObject({ members: [{ node: 'paris-1' }] });
+    expect(more).toEqual([]);
+    expect(leaving('paris-1')).toMatchObject([
+      { leader: '', httpUrl: '', term: 4n, members: [{ node: 'paris-2' }] },
+    ]);
+  });
+
   test('a report is outdated when its term is over and it is older than the last change', () => {
     const current = { term: 4n, changedAtMs: 1_000 };
     const late = reportOf({ leader: 'paris-2', term: 3n });

@@ -34,6 +34,8 @@ export interface Place {
 export type SegmentCommand =
   | { readonly type: 'report'; readonly report: NetworkSegmentReport }
   | { readonly type: 'measure'; readonly report: LinkReport }
+  /** One of its servers has left for good, perhaps its leader. */
+  | { readonly type: 'leave'; readonly node: string }
   /** People call it so from now on; empty: by its own name. */
   | { readonly type: 'rename'; readonly segment: string; readonly name: string }
   | ({ readonly type: 'locate'; readonly segment: string } & Place);
@@ -85,6 +87,7 @@ function decide(command: SegmentCommand, state: Segment): SegmentEvent[] {
     const { segment, links } = command.report;
     return isNews(links, state.links) ? [event('LinksMeasured', { segment, links })] : [];
   }
+  if (command.type === 'leave') return leave(command.node, state);
   const { segment } = command;
   if (state.situation === 'unknown') throw new UnknownSegment(segment);
   if (command.type === 'rename') {
@@ -106,6 +109,19 @@ function report(from: NetworkSegmentReport, state: Segment): SegmentEvent[] {
   const changed = event('SegmentChanged', { segment, leader, term, httpUrl, members, reason });
   if (state.situation === 'unknown') return [changed];
   return sameMembership(changed.data, state.membership) ? [] : [changed];
+}
+
+/** Without its leader it is led by nobody until another reports. */
+function leave(node: string, state: Segment): SegmentEvent[] {
+  if (state.situation === 'unknown') return [];
+  const { membership } = state;
+  const isLed = membership.leader !== node;
+  const members = membership.members.filter((member) => member.node !== node);
+  if (isLed && members.length === membership.members.length) return [];
+  const leader = isLed ? { leader: membership.leader, httpUrl: membership.httpUrl } : {};
+  const { segment, term } = membership;
+  const reason = `${node} is removed`;
+  return [event('SegmentChanged', { segment, term, members, reason, ...leader })];
 }
 
 function requirePlace({ location, timeZone, region }: Place): void {

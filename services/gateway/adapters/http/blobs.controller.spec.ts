@@ -12,6 +12,7 @@ import { diskContentStore } from '#libs/content-store/adapters/disk-store.js';
 import { fetchingStore, httpSource } from '#libs/content-store/adapters/fetching-store.js';
 import { memoryContentStore } from '#libs/content-store/adapters/memory-store.js';
 import { strideQuery } from '#libs/content-store/http-stride.js';
+import { memoryLog } from '#libs/event-log/memory-log.js';
 import { generatePrivateKeyPem, signingKeyFromPem } from '#libs/keys/ed25519.js';
 import { signatureHeaders } from '#libs/keys/http-signature.js';
 import { closeApplication } from '#libs/nest-jetstream/close-application.js';
@@ -19,6 +20,7 @@ import { seededRandom } from '#libs/testkit/seeded-random.js';
 import { linkGate } from '#libs/tree/adapters/host-link.js';
 import { type LinkLimits, minuteOfDay, unlimited } from '#libs/tree/link-limits.js';
 import { AgentRequests } from '../../app/agent-requests.js';
+import { Roster } from '../../app/roster.js';
 import { CONTENT_STORE, CONTROL_KEYS, UPLINK } from '../../tokens.js';
 import { BlobsController } from './blobs.controller.js';
 import { ErrorFilter } from './error.filter.js';
@@ -48,6 +50,7 @@ async function startGateway(limits: LinkLimits) {
       { provide: CONTENT_STORE, useFactory: () => store },
       { provide: UPLINK, useFactory: () => linkGate(limits, systemClock) },
       { provide: CONTROL_KEYS, useValue: { contentToken: async () => token } },
+      { provide: Roster, useFactory: () => new Roster(memoryLog()) },
       { provide: AgentRequests, useFactory: () => new AgentRequests(keyOf, systemClock) },
     ],
   })

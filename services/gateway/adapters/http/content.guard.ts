@@ -7,10 +7,11 @@ import {
 } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { DomainError } from '#libs/contracts/index.js';
-import { showsCertificate } from '#libs/fleet-http/adapters/tls-listener.js';
+import { keyShown, showsCertificate } from '#libs/fleet-http/adapters/tls-listener.js';
 import type { ControlKeys } from '#libs/keys/key-provider.js';
 import { sameSecret } from '#libs/keys/same-secret.js';
-import { AgentRequests } from '../../app/agent-requests.js';
+import { AgentNotKnown, AgentRequests } from '../../app/agent-requests.js';
+import { Roster } from '../../app/roster.js';
 import { CONTROL_KEYS } from '../../tokens.js';
 import { bearerToken } from './bearer-token.js';
 
@@ -34,6 +35,7 @@ export class ContentGuard implements CanActivate, OnModuleInit {
   constructor(
     @Inject(CONTROL_KEYS) private readonly keys: Pick<ControlKeys, 'contentToken'>,
     @Inject(AgentRequests) private readonly agents: AgentRequests,
+    @Inject(Roster) private readonly roster: Pick<Roster, 'isRemoved'>,
   ) {}
 
   /** The token is there to be copied before anybody shows it. */
@@ -43,7 +45,11 @@ export class ContentGuard implements CanActivate, OnModuleInit {
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const { raw, headers, method, url } = context.switchToHttp().getRequest<FastifyRequest>();
-    if (showsCertificate(raw)) return true;
+    if (showsCertificate(raw)) {
+      const key = keyShown(raw);
+      if (key && (await this.roster.isRemoved(key))) throw new AgentNotKnown('it was removed');
+      return true;
+    }
     if (headers['signature-input'] !== undefined) {
       await this.agents.senderOf(headers, { method, path: url, body: new Uint8Array() });
       return true;

@@ -53,6 +53,8 @@ const statusByCode: Readonly<Record<string, number>> = {
   ContentNotPushed: 409,
   ContentStoreFull: 507,
   NodeIdentityTaken: 409,
+  KeyWasRemoved: 403,
+  UnknownNode: 404,
 };
 
 /** Every error leaves as the JSON of ErrorView; what nobody foresaw is logged and says nothing. */

@@ -21,12 +21,14 @@ import { PinBook } from '#libs/content-store/pin-book.js';
 import type { Room } from '#libs/content-store/room.js';
 import { scanTree } from '#libs/delta/adapters/scan-tree.js';
 import { pushedPin } from '#libs/delta/pushed.js';
+import { memoryLog } from '#libs/event-log/memory-log.js';
 import { closeApplication } from '#libs/nest-jetstream/close-application.js';
 import { linkGate } from '#libs/tree/adapters/host-link.js';
 import { unlimited } from '#libs/tree/link-limits.js';
 import { AgentRequests } from '../../app/agent-requests.js';
 import { Mailboxes } from '../../app/mailboxes.js';
 import { PushedTrees } from '../../app/pushed-trees.js';
+import { Roster } from '../../app/roster.js';
 import { CONTENT_STORE, CONTROL_KEYS, STAGING_MAILBOXES, UPLINK } from '../../tokens.js';
 import { BlobsController } from './blobs.controller.js';
 import { ErrorFilter } from './error.filter.js';
@@ -59,6 +61,7 @@ beforeEach(async () => {
       { provide: STAGING_MAILBOXES, useValue: new Mailboxes(() => () => undefined, systemClock) },
       { provide: UPLINK, useFactory: () => linkGate(unlimited, systemClock) },
       { provide: CONTROL_KEYS, useValue: tokens },
+      { provide: Roster, useFactory: () => new Roster(memoryLog()) },
       { provide: AgentRequests, useFactory: () => new AgentRequests(nobody, systemClock) },
       { provide: PushedTrees, useFactory: () => new PushedTrees({ store, pins, room: measure }) },
     ],

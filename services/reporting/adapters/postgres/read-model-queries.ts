@@ -102,7 +102,7 @@ export class ReadModelQueries {
     const rows = await this.database
       .getRepository(NodeRow)
       .find({ order: { segment: 'asc', name: 'asc' } });
-    return rows.map((row) => views.nodeView(row, leaders));
+    return rows.filter(views.isEnrolled).map((row) => views.nodeView(row, leaders));
   }
 
   private async segments() {

@@ -175,6 +175,14 @@ describe('the read models', () => {
     expect(await everything()).toEqual(before);
   });
 
+  it('list no server that was removed, though its registration may be read later', async () => {
+    const registered = story.filter(({ type }) => type === 'SegmentChanged');
+    await write([...recorded([event('NodeRemoved', { node: 'p1' })]), ...registered]);
+    const { list } = await queries.list('nodes', 0);
+    const seen = list?.case === 'nodes' ? list.value.nodes : [];
+    expect(seen?.map(({ name }) => name)).toEqual(['p2']);
+  });
+
   it('know no run that was never asked for', async () => {
     expect(await queries.run('r2')).toBeUndefined();
   });

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file espalier/v1/commands.proto.
  */
 export const file_espalier_v1_commands: GenFile = /*@__PURE__*/
-  fileDesc("Chplc3BhbGllci92MS9jb21tYW5kcy5wcm90bxILZXNwYWxpZXIudjEifgoKQ3JlYXRlU2l0ZRIMCgRzaXRlGAEgASgJEg8KB3N0YWdpbmcYAiABKAkSKAoHZmlsdGVycxgDIAMoCzIXLmVzcGFsaWVyLnYxLkZpbHRlclJ1bGUSJwoGcG9saWN5GAQgASgLMhcuZXNwYWxpZXIudjEuU2l0ZVBvbGljeSJ8CghFZGl0U2l0ZRIMCgRzaXRlGAEgASgJEg8KB3N0YWdpbmcYAiABKAkSKAoHZmlsdGVycxgDIAMoCzIXLmVzcGFsaWVyLnYxLkZpbHRlclJ1bGUSJwoGcG9saWN5GAQgASgLMhcuZXNwYWxpZXIudjEuU2l0ZVBvbGljeSLBAQoNQ29uZmlndXJlU2l0ZRIMCgRzaXRlGAEgASgJEjAKA3NldBgCIAMoCzIjLmVzcGFsaWVyLnYxLkNvbmZpZ3VyZVNpdGUuU2V0VmFsdWUSLAoFdW5zZXQYAyADKAsyHS5lc3BhbGllci52MS5Db25maWd1cmF0aW9uS2V5EgwKBG9ubHkYBCABKAgaNAoIU2V0VmFsdWUSDAoEcGF0aBgBIAEoCRILCgNrZXkYAiABKAkSDQoFdmFsdWUYAyABKAkiLQoQQ29uZmlndXJhdGlvbktleRIMCgRwYXRoGAEgASgJEgsKA2tleRgCIAEoCSKNAQoLQ3JlYXRlR3JvdXASDQoFZ3JvdXAYASABKAkSDAoEc2l0ZRgCIAEoCRIrCgptZW1iZXJzaGlwGAMgASgLMhcuZXNwYWxpZXIudjEuTWVtYmVyc2hpcBI0CgttYWludGVuYW5jZRgEIAEoCzIfLmVzcGFsaWVyLnYxLk1haW50ZW5hbmNlV2luZG93cyJ9CglFZGl0R3JvdXASDQoFZ3JvdXAYASABKAkSKwoKbWVtYmVyc2hpcBgCIAEoCzIXLmVzcGFsaWVyLnYxLk1lbWJlcnNoaXASNAoLbWFpbnRlbmFuY2UYAyABKAsyHy5lc3BhbGllci52MS5NYWludGVuYW5jZVdpbmRvd3MiHAoLRGVsZXRlR3JvdXASDQoFZ3JvdXAYASABKAki8AEKClJlcXVlc3RSdW4SDgoGcnVuX2lkGAEgASgJEgwKBHNpdGUYAiABKAkSIgoEdHlwZRgDIAEoDjIULmVzcGFsaWVyLnYxLkpvYlR5cGUSDwoHZHJ5X3J1bhgEIAEoCBIKCgJ0bxgFIAEoCRINCgVwYXRocxgGIAMoCRINCgVub2RlcxgHIAMoCRIUCgxzZXJ2ZXJfY291bnQYCCABKA0SKQoGY29tbWl0GAkgASgLMhkuZXNwYWxpZXIudjEuQ29tbWl0UG9saWN5EiQKBXRlcm1zGAogASgLMhUuZXNwYWxpZXIudjEuUnVuVGVybXMiKwoJQ2FuY2VsUnVuEg4KBnJ1bl9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiPAoJQ3JlYXRlSm9iEgsKA2pvYhgBIAEoCRIiCgRzcGVjGAIgASgLMhQuZXNwYWxpZXIudjEuSm9iU3BlYyI6CgdFZGl0Sm9iEgsKA2pvYhgBIAEoCRIiCgRzcGVjGAIgASgLMhQuZXNwYWxpZXIudjEuSm9iU3BlYyIXCghQYXVzZUpvYhILCgNqb2IYASABKAkiGAoJUmVzdW1lSm9iEgsKA2pvYhgBIAEoCSIYCglEZWxldGVKb2ISCwoDam9iGAEgASgJInQKClRyaWdnZXJKb2ISCwoDam9iGAEgASgJEg4KBnJ1bl9pZBgCIAEoCRINCgVwYXRocxgDIAMoCRINCgVub2RlcxgEIAMoCRIUCgxzZXJ2ZXJfY291bnQYBSABKA0SFQoNbG9hZF9iYWxhbmNlchgGIAEoCCI1CgxPdXRzaWRlRXZlbnQSCwoDam9iGAEgASgJEgoKAmlkGAIgASgJEgwKBHR5cGUYAyABKAkiSwoJSm9ic1F1ZXJ5EgsKA2pvYhgBIAEoCRINCgVhZnRlchgCIAEoCRINCgVsaW1pdBgDIAEoDRITCgthdF9zZXF1ZW5jZRgEIAEoBCIeCgxQYXVzZVJvbGxvdXQSDgoGcnVuX2lkGAEgASgJIiAKDlByb21vdGVSb2xsb3V0Eg4KBnJ1bl9pZBgBIAEoCSIqCghBYm9ydFJ1bhIOCgZydW5faWQYASABKAkSDgoGcmVhc29uGAIgASgJIhwKCkFwcHJvdmVSdW4SDgoGcnVuX2lkGAEgASgJIkEKDVBpbkNoZWNrcG9pbnQSDAoEc2l0ZRgBIAEoCRISCgpjaGVja3BvaW50GAIgASgJEg4KBnBpbm5lZBgDIAEoCCI0ChBEZWxldGVDaGVja3BvaW50EgwKBHNpdGUYASABKAkSEgoKY2hlY2twb2ludBgCIAEoCSK6AQoJRW5yb2xOb2RlEgwKBG5vZGUYASABKAkSDwoHc2VnbWVudBgCIAEoCRISCgpwdWJsaWNfa2V5GAMgASgMEjIKBmxhYmVscxgEIAMoCzIiLmVzcGFsaWVyLnYxLkVucm9sTm9kZS5MYWJlbHNFbnRyeRIXCg9jb250cm9sX2FkZHJlc3MYBSABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIuCg1SZW5hbWVTZWdtZW50Eg8KB3NlZ21lbnQYASABKAkSDAoEbmFtZRgCIAEoCSJVCg1Mb2NhdGVTZWdtZW50Eg8KB3NlZ21lbnQYASABKAkSEAoIbG9jYXRpb24YAiABKAkSEQoJdGltZV96b25lGAMgASgJEg4KBnJlZ2lvbhgEIAEoCSKKAQoHRml4VHJlZRIMCgRzaXRlGAEgASgJEg0KBW9yZGVyGAIgAygJEjIKB3NvdXJjZXMYAyADKAsyIS5lc3BhbGllci52MS5GaXhUcmVlLlNvdXJjZXNFbnRyeRouCgxTb3VyY2VzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASJHCgtSZWxlYXNlVHJlZRIMCgRzaXRlGAEgASgJEioKCG9yZGVyX2J5GAIgASgOMhguZXNwYWxpZXIudjEuTGVhZGVyT3JkZXIiPwoJVHJlZVF1ZXJ5EgwKBHNpdGUYASABKAkSEgoKc2l6ZV9ieXRlcxgCIAEoBBIQCghzZWdtZW50cxgDIAMoCSJ5CgxDb21tYW5kUmVwbHkSMAoIYWNjZXB0ZWQYASABKAsyHC5lc3BhbGllci52MS5Db21tYW5kQWNjZXB0ZWRIABIuCgdyZWZ1c2VkGAIgASgLMhsuZXNwYWxpZXIudjEuQ29tbWFuZFJlZnVzZWRIAEIHCgVyZXBseSIvCg9Db21tYW5kQWNjZXB0ZWQSCgoCaWQYASABKAkSEAoIc2VxdWVuY2UYAiABKAQiPwoOQ29tbWFuZFJlZnVzZWQSDAoEY29kZRgBIAEoCRIPCgdtZXNzYWdlGAIgASgJEg4KBnJlbWVkeRgDIAEoCSI9CglMaXN0UXVlcnkSDAoEa2luZBgBIAEoCRINCgVsaW1pdBgCIAEoDRITCgthdF9zZXF1ZW5jZRgDIAEoBCKVAgoJTGlzdFJlcGx5EiYKBXNpdGVzGAEgASgLMhUuZXNwYWxpZXIudjEuU2l0ZUxpc3RIABIoCgZncm91cHMYAiABKAsyFi5lc3BhbGllci52MS5Hcm91cExpc3RIABImCgVub2RlcxgDIAEoCzIVLmVzcGFsaWVyLnYxLk5vZGVMaXN0SAASLAoIc2VnbWVudHMYBCABKAsyGC5lc3BhbGllci52MS5TZWdtZW50TGlzdEgAEiQKBHJ1bnMYBSABKAsyFC5lc3BhbGllci52MS5SdW5MaXN0SAASMgoLYXNzaWdubWVudHMYBiABKAsyGy5lc3BhbGllci52MS5Bc3NpZ25tZW50TGlzdEgAQgYKBGxpc3QiLwoIUnVuUXVlcnkSDgoGcnVuX2lkGAEgASgJEhMKC2F0X3NlcXVlbmNlGAIgASgEIhwKDEhpc3RvcnlRdWVyeRIMCgRzaXRlGAEgASgJIjMKCURpZmZRdWVyeRIMCgRzaXRlGAEgASgJEgwKBGZyb20YAiABKAkSCgoCdG8YAyABKAkiNAoQVmVyaWZ5Q2hlY2twb2ludBIMCgRzaXRlGAEgASgJEhIKCmNoZWNrcG9pbnQYAiABKAkiMgoNRXhwZWN0ZWRRdWVyeRIMCgRub2RlGAEgASgJEhMKC2F0X3NlcXVlbmNlGAIgASgEIj4KEEV4cGVjdGVkVmVyc2lvbnMSKgoIdmVyc2lvbnMYASADKAsyGC5lc3BhbGllci52MS5MaXZlVmVyc2lvbiIfCg1BdWRpdFJ1blF1ZXJ5Eg4KBnJ1bl9pZBgBIAEoCSItCghMb2dQbGFjZRIQCghzZXF1ZW5jZRgBIAEoBBIPCgd0aW1lX21zGAIgASgDIjQKD0F1ZGl0U3RhdGVRdWVyeRIhCgJhdBgBIAEoCzIVLmVzcGFsaWVyLnYxLkxvZ1BsYWNlIkEKDkF1ZGl0VHJlZVF1ZXJ5EgwKBHNpdGUYASABKAkSIQoCYXQYAiABKAsyFS5lc3BhbGllci52MS5Mb2dQbGFjZSISChBBdWRpdFZlcmlmeVF1ZXJ5IhYKFEF1ZGl0Q2hlY2twb2ludFF1ZXJ5Im4KD0F1ZGl0Q2hlY2twb2ludBIQCghzZXF1ZW5jZRgBIAEoBBIMCgRoYXNoGAIgASgMEhQKDHNpZ25lZF9hdF9tcxgDIAEoAxIRCglzaWduYXR1cmUYBCABKAwSEgoKcHVibGljX2tleRgFIAEoDGIGcHJvdG8z", [file_espalier_v1_agent, file_espalier_v1_api, file_espalier_v1_assignment, file_espalier_v1_events]);
+  fileDesc("Chplc3BhbGllci92MS9jb21tYW5kcy5wcm90bxILZXNwYWxpZXIudjEifgoKQ3JlYXRlU2l0ZRIMCgRzaXRlGAEgASgJEg8KB3N0YWdpbmcYAiABKAkSKAoHZmlsdGVycxgDIAMoCzIXLmVzcGFsaWVyLnYxLkZpbHRlclJ1bGUSJwoGcG9saWN5GAQgASgLMhcuZXNwYWxpZXIudjEuU2l0ZVBvbGljeSJ8CghFZGl0U2l0ZRIMCgRzaXRlGAEgASgJEg8KB3N0YWdpbmcYAiABKAkSKAoHZmlsdGVycxgDIAMoCzIXLmVzcGFsaWVyLnYxLkZpbHRlclJ1bGUSJwoGcG9saWN5GAQgASgLMhcuZXNwYWxpZXIudjEuU2l0ZVBvbGljeSLBAQoNQ29uZmlndXJlU2l0ZRIMCgRzaXRlGAEgASgJEjAKA3NldBgCIAMoCzIjLmVzcGFsaWVyLnYxLkNvbmZpZ3VyZVNpdGUuU2V0VmFsdWUSLAoFdW5zZXQYAyADKAsyHS5lc3BhbGllci52MS5Db25maWd1cmF0aW9uS2V5EgwKBG9ubHkYBCABKAgaNAoIU2V0VmFsdWUSDAoEcGF0aBgBIAEoCRILCgNrZXkYAiABKAkSDQoFdmFsdWUYAyABKAkiLQoQQ29uZmlndXJhdGlvbktleRIMCgRwYXRoGAEgASgJEgsKA2tleRgCIAEoCSKNAQoLQ3JlYXRlR3JvdXASDQoFZ3JvdXAYASABKAkSDAoEc2l0ZRgCIAEoCRIrCgptZW1iZXJzaGlwGAMgASgLMhcuZXNwYWxpZXIudjEuTWVtYmVyc2hpcBI0CgttYWludGVuYW5jZRgEIAEoCzIfLmVzcGFsaWVyLnYxLk1haW50ZW5hbmNlV2luZG93cyJ9CglFZGl0R3JvdXASDQoFZ3JvdXAYASABKAkSKwoKbWVtYmVyc2hpcBgCIAEoCzIXLmVzcGFsaWVyLnYxLk1lbWJlcnNoaXASNAoLbWFpbnRlbmFuY2UYAyABKAsyHy5lc3BhbGllci52MS5NYWludGVuYW5jZVdpbmRvd3MiHAoLRGVsZXRlR3JvdXASDQoFZ3JvdXAYASABKAki8AEKClJlcXVlc3RSdW4SDgoGcnVuX2lkGAEgASgJEgwKBHNpdGUYAiABKAkSIgoEdHlwZRgDIAEoDjIULmVzcGFsaWVyLnYxLkpvYlR5cGUSDwoHZHJ5X3J1bhgEIAEoCBIKCgJ0bxgFIAEoCRINCgVwYXRocxgGIAMoCRINCgVub2RlcxgHIAMoCRIUCgxzZXJ2ZXJfY291bnQYCCABKA0SKQoGY29tbWl0GAkgASgLMhkuZXNwYWxpZXIudjEuQ29tbWl0UG9saWN5EiQKBXRlcm1zGAogASgLMhUuZXNwYWxpZXIudjEuUnVuVGVybXMiKwoJQ2FuY2VsUnVuEg4KBnJ1bl9pZBgBIAEoCRIOCgZyZWFzb24YAiABKAkiPAoJQ3JlYXRlSm9iEgsKA2pvYhgBIAEoCRIiCgRzcGVjGAIgASgLMhQuZXNwYWxpZXIudjEuSm9iU3BlYyI6CgdFZGl0Sm9iEgsKA2pvYhgBIAEoCRIiCgRzcGVjGAIgASgLMhQuZXNwYWxpZXIudjEuSm9iU3BlYyIXCghQYXVzZUpvYhILCgNqb2IYASABKAkiGAoJUmVzdW1lSm9iEgsKA2pvYhgBIAEoCSIYCglEZWxldGVKb2ISCwoDam9iGAEgASgJInQKClRyaWdnZXJKb2ISCwoDam9iGAEgASgJEg4KBnJ1bl9pZBgCIAEoCRINCgVwYXRocxgDIAMoCRINCgVub2RlcxgEIAMoCRIUCgxzZXJ2ZXJfY291bnQYBSABKA0SFQoNbG9hZF9iYWxhbmNlchgGIAEoCCI1CgxPdXRzaWRlRXZlbnQSCwoDam9iGAEgASgJEgoKAmlkGAIgASgJEgwKBHR5cGUYAyABKAkiSwoJSm9ic1F1ZXJ5EgsKA2pvYhgBIAEoCRINCgVhZnRlchgCIAEoCRINCgVsaW1pdBgDIAEoDRITCgthdF9zZXF1ZW5jZRgEIAEoBCIeCgxQYXVzZVJvbGxvdXQSDgoGcnVuX2lkGAEgASgJIiAKDlByb21vdGVSb2xsb3V0Eg4KBnJ1bl9pZBgBIAEoCSIqCghBYm9ydFJ1bhIOCgZydW5faWQYASABKAkSDgoGcmVhc29uGAIgASgJIhwKCkFwcHJvdmVSdW4SDgoGcnVuX2lkGAEgASgJIkEKDVBpbkNoZWNrcG9pbnQSDAoEc2l0ZRgBIAEoCRISCgpjaGVja3BvaW50GAIgASgJEg4KBnBpbm5lZBgDIAEoCCI0ChBEZWxldGVDaGVja3BvaW50EgwKBHNpdGUYASABKAkSEgoKY2hlY2twb2ludBgCIAEoCSK6AQoJRW5yb2xOb2RlEgwKBG5vZGUYASABKAkSDwoHc2VnbWVudBgCIAEoCRISCgpwdWJsaWNfa2V5GAMgASgMEjIKBmxhYmVscxgEIAMoCzIiLmVzcGFsaWVyLnYxLkVucm9sTm9kZS5MYWJlbHNFbnRyeRIXCg9jb250cm9sX2FkZHJlc3MYBSABKAkaLQoLTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIqCgpSZW1vdmVOb2RlEgwKBG5vZGUYASABKAkSDgoGcmVhc29uGAIgASgJIi4KDVJlbmFtZVNlZ21lbnQSDwoHc2VnbWVudBgBIAEoCRIMCgRuYW1lGAIgASgJIlUKDUxvY2F0ZVNlZ21lbnQSDwoHc2VnbWVudBgBIAEoCRIQCghsb2NhdGlvbhgCIAEoCRIRCgl0aW1lX3pvbmUYAyABKAkSDgoGcmVnaW9uGAQgASgJIooBCgdGaXhUcmVlEgwKBHNpdGUYASABKAkSDQoFb3JkZXIYAiADKAkSMgoHc291cmNlcxgDIAMoCzIhLmVzcGFsaWVyLnYxLkZpeFRyZWUuU291cmNlc0VudHJ5Gi4KDFNvdXJjZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkcKC1JlbGVhc2VUcmVlEgwKBHNpdGUYASABKAkSKgoIb3JkZXJfYnkYAiABKA4yGC5lc3BhbGllci52MS5MZWFkZXJPcmRlciI/CglUcmVlUXVlcnkSDAoEc2l0ZRgBIAEoCRISCgpzaXplX2J5dGVzGAIgASgEEhAKCHNlZ21lbnRzGAMgAygJInkKDENvbW1hbmRSZXBseRIwCghhY2NlcHRlZBgBIAEoCzIcLmVzcGFsaWVyLnYxLkNvbW1hbmRBY2NlcHRlZEgAEi4KB3JlZnVzZWQYAiABKAsyGy5lc3BhbGllci52MS5Db21tYW5kUmVmdXNlZEgAQgcKBXJlcGx5Ii8KD0NvbW1hbmRBY2NlcHRlZBIKCgJpZBgBIAEoCRIQCghzZXF1ZW5jZRgCIAEoBCI/Cg5Db21tYW5kUmVmdXNlZBIMCgRjb2RlGAEgASgJEg8KB21lc3NhZ2UYAiABKAkSDgoGcmVtZWR5GAMgASgJIj0KCUxpc3RRdWVyeRIMCgRraW5kGAEgASgJEg0KBWxpbWl0GAIgASgNEhMKC2F0X3NlcXVlbmNlGAMgASgEIpUCCglMaXN0UmVwbHkSJgoFc2l0ZXMYASABKAsyFS5lc3BhbGllci52MS5TaXRlTGlzdEgAEigKBmdyb3VwcxgCIAEoCzIWLmVzcGFsaWVyLnYxLkdyb3VwTGlzdEgAEiYKBW5vZGVzGAMgASgLMhUuZXNwYWxpZXIudjEuTm9kZUxpc3RIABIsCghzZWdtZW50cxgEIAEoCzIYLmVzcGFsaWVyLnYxLlNlZ21lbnRMaXN0SAASJAoEcnVucxgFIAEoCzIULmVzcGFsaWVyLnYxLlJ1bkxpc3RIABIyCgthc3NpZ25tZW50cxgGIAEoCzIbLmVzcGFsaWVyLnYxLkFzc2lnbm1lbnRMaXN0SABCBgoEbGlzdCIvCghSdW5RdWVyeRIOCgZydW5faWQYASABKAkSEwoLYXRfc2VxdWVuY2UYAiABKAQiHAoMSGlzdG9yeVF1ZXJ5EgwKBHNpdGUYASABKAkiMwoJRGlmZlF1ZXJ5EgwKBHNpdGUYASABKAkSDAoEZnJvbRgCIAEoCRIKCgJ0bxgDIAEoCSI0ChBWZXJpZnlDaGVja3BvaW50EgwKBHNpdGUYASABKAkSEgoKY2hlY2twb2ludBgCIAEoCSIyCg1FeHBlY3RlZFF1ZXJ5EgwKBG5vZGUYASABKAkSEwoLYXRfc2VxdWVuY2UYAiABKAQiPgoQRXhwZWN0ZWRWZXJzaW9ucxIqCgh2ZXJzaW9ucxgBIAMoCzIYLmVzcGFsaWVyLnYxLkxpdmVWZXJzaW9uIh8KDUF1ZGl0UnVuUXVlcnkSDgoGcnVuX2lkGAEgASgJIi0KCExvZ1BsYWNlEhAKCHNlcXVlbmNlGAEgASgEEg8KB3RpbWVfbXMYAiABKAMiNAoPQXVkaXRTdGF0ZVF1ZXJ5EiEKAmF0GAEgASgLMhUuZXNwYWxpZXIudjEuTG9nUGxhY2UiQQoOQXVkaXRUcmVlUXVlcnkSDAoEc2l0ZRgBIAEoCRIhCgJhdBgCIAEoCzIVLmVzcGFsaWVyLnYxLkxvZ1BsYWNlIhIKEEF1ZGl0VmVyaWZ5UXVlcnkiFgoUQXVkaXRDaGVja3BvaW50UXVlcnkibgoPQXVkaXRDaGVja3BvaW50EhAKCHNlcXVlbmNlGAEgASgEEgwKBGhhc2gYAiABKAwSFAoMc2lnbmVkX2F0X21zGAMgASgDEhEKCXNpZ25hdHVyZRgEIAEoDBISCgpwdWJsaWNfa2V5GAUgASgMYgZwcm90bzM", [file_espalier_v1_agent, file_espalier_v1_api, file_espalier_v1_assignment, file_espalier_v1_events]);
 
 /**
  * @generated from message espalier.v1.CreateSite
@@ -718,6 +718,28 @@ export const EnrolNodeSchema: GenMessage<EnrolNode> = /*@__PURE__*/
   messageDesc(file_espalier_v1_commands, 23);
 
 /**
+ * @generated from message espalier.v1.RemoveNode
+ */
+export type RemoveNode = Message<"espalier.v1.RemoveNode"> & {
+  /**
+   * @generated from field: string node = 1;
+   */
+  node: string;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+};
+
+/**
+ * Describes the message espalier.v1.RemoveNode.
+ * Use `create(RemoveNodeSchema)` to create a new message.
+ */
+export const RemoveNodeSchema: GenMessage<RemoveNode> = /*@__PURE__*/
+  messageDesc(file_espalier_v1_commands, 24);
+
+/**
  * @generated from message espalier.v1.RenameSegment
  */
 export type RenameSegment = Message<"espalier.v1.RenameSegment"> & {
@@ -737,7 +759,7 @@ export type RenameSegment = Message<"espalier.v1.RenameSegment"> & {
  * Use `create(RenameSegmentSchema)` to create a new message.
  */
 export const RenameSegmentSchema: GenMessage<RenameSegment> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 24);
+  messageDesc(file_espalier_v1_commands, 25);
 
 /**
  * @generated from message espalier.v1.LocateSegment
@@ -769,7 +791,7 @@ export type LocateSegment = Message<"espalier.v1.LocateSegment"> & {
  * Use `create(LocateSegmentSchema)` to create a new message.
  */
 export const LocateSegmentSchema: GenMessage<LocateSegment> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 25);
+  messageDesc(file_espalier_v1_commands, 26);
 
 /**
  * @generated from message espalier.v1.FixTree
@@ -796,7 +818,7 @@ export type FixTree = Message<"espalier.v1.FixTree"> & {
  * Use `create(FixTreeSchema)` to create a new message.
  */
 export const FixTreeSchema: GenMessage<FixTree> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 26);
+  messageDesc(file_espalier_v1_commands, 27);
 
 /**
  * @generated from message espalier.v1.ReleaseTree
@@ -818,7 +840,7 @@ export type ReleaseTree = Message<"espalier.v1.ReleaseTree"> & {
  * Use `create(ReleaseTreeSchema)` to create a new message.
  */
 export const ReleaseTreeSchema: GenMessage<ReleaseTree> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 27);
+  messageDesc(file_espalier_v1_commands, 28);
 
 /**
  * @generated from message espalier.v1.TreeQuery
@@ -849,7 +871,7 @@ export type TreeQuery = Message<"espalier.v1.TreeQuery"> & {
  * Use `create(TreeQuerySchema)` to create a new message.
  */
 export const TreeQuerySchema: GenMessage<TreeQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 28);
+  messageDesc(file_espalier_v1_commands, 29);
 
 /**
  * @generated from message espalier.v1.CommandReply
@@ -878,7 +900,7 @@ export type CommandReply = Message<"espalier.v1.CommandReply"> & {
  * Use `create(CommandReplySchema)` to create a new message.
  */
 export const CommandReplySchema: GenMessage<CommandReply> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 29);
+  messageDesc(file_espalier_v1_commands, 30);
 
 /**
  * @generated from message espalier.v1.CommandAccepted
@@ -904,7 +926,7 @@ export type CommandAccepted = Message<"espalier.v1.CommandAccepted"> & {
  * Use `create(CommandAcceptedSchema)` to create a new message.
  */
 export const CommandAcceptedSchema: GenMessage<CommandAccepted> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 30);
+  messageDesc(file_espalier_v1_commands, 31);
 
 /**
  * @generated from message espalier.v1.CommandRefused
@@ -933,7 +955,7 @@ export type CommandRefused = Message<"espalier.v1.CommandRefused"> & {
  * Use `create(CommandRefusedSchema)` to create a new message.
  */
 export const CommandRefusedSchema: GenMessage<CommandRefused> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 31);
+  messageDesc(file_espalier_v1_commands, 32);
 
 /**
  * @generated from message espalier.v1.ListQuery
@@ -964,7 +986,7 @@ export type ListQuery = Message<"espalier.v1.ListQuery"> & {
  * Use `create(ListQuerySchema)` to create a new message.
  */
 export const ListQuerySchema: GenMessage<ListQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 32);
+  messageDesc(file_espalier_v1_commands, 33);
 
 /**
  * @generated from message espalier.v1.ListReply
@@ -1017,7 +1039,7 @@ export type ListReply = Message<"espalier.v1.ListReply"> & {
  * Use `create(ListReplySchema)` to create a new message.
  */
 export const ListReplySchema: GenMessage<ListReply> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 33);
+  messageDesc(file_espalier_v1_commands, 34);
 
 /**
  * The reply is a RunDetail.
@@ -1041,7 +1063,7 @@ export type RunQuery = Message<"espalier.v1.RunQuery"> & {
  * Use `create(RunQuerySchema)` to create a new message.
  */
 export const RunQuerySchema: GenMessage<RunQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 34);
+  messageDesc(file_espalier_v1_commands, 35);
 
 /**
  * The reply is a SiteHistory.
@@ -1060,7 +1082,7 @@ export type HistoryQuery = Message<"espalier.v1.HistoryQuery"> & {
  * Use `create(HistoryQuerySchema)` to create a new message.
  */
 export const HistoryQuerySchema: GenMessage<HistoryQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 35);
+  messageDesc(file_espalier_v1_commands, 36);
 
 /**
  * The reply is a SiteDiff. A side is a version's number, a checkpoint, or "live".
@@ -1089,7 +1111,7 @@ export type DiffQuery = Message<"espalier.v1.DiffQuery"> & {
  * Use `create(DiffQuerySchema)` to create a new message.
  */
 export const DiffQuerySchema: GenMessage<DiffQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 36);
+  messageDesc(file_espalier_v1_commands, 37);
 
 /**
  * Reads every byte of a checkpoint. The reply is a CheckpointVerification.
@@ -1113,7 +1135,7 @@ export type VerifyCheckpoint = Message<"espalier.v1.VerifyCheckpoint"> & {
  * Use `create(VerifyCheckpointSchema)` to create a new message.
  */
 export const VerifyCheckpointSchema: GenMessage<VerifyCheckpoint> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 37);
+  messageDesc(file_espalier_v1_commands, 38);
 
 /**
  * What a server is to serve. The reply is an ExpectedVersions.
@@ -1139,7 +1161,7 @@ export type ExpectedQuery = Message<"espalier.v1.ExpectedQuery"> & {
  * Use `create(ExpectedQuerySchema)` to create a new message.
  */
 export const ExpectedQuerySchema: GenMessage<ExpectedQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 38);
+  messageDesc(file_espalier_v1_commands, 39);
 
 /**
  * @generated from message espalier.v1.ExpectedVersions
@@ -1156,7 +1178,7 @@ export type ExpectedVersions = Message<"espalier.v1.ExpectedVersions"> & {
  * Use `create(ExpectedVersionsSchema)` to create a new message.
  */
 export const ExpectedVersionsSchema: GenMessage<ExpectedVersions> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 39);
+  messageDesc(file_espalier_v1_commands, 40);
 
 /**
  * @generated from message espalier.v1.AuditRunQuery
@@ -1173,7 +1195,7 @@ export type AuditRunQuery = Message<"espalier.v1.AuditRunQuery"> & {
  * Use `create(AuditRunQuerySchema)` to create a new message.
  */
 export const AuditRunQuerySchema: GenMessage<AuditRunQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 40);
+  messageDesc(file_espalier_v1_commands, 41);
 
 /**
  * A place in the log: the last event at or before it counts. Neither: now.
@@ -1197,7 +1219,7 @@ export type LogPlace = Message<"espalier.v1.LogPlace"> & {
  * Use `create(LogPlaceSchema)` to create a new message.
  */
 export const LogPlaceSchema: GenMessage<LogPlace> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 41);
+  messageDesc(file_espalier_v1_commands, 42);
 
 /**
  * @generated from message espalier.v1.AuditStateQuery
@@ -1214,7 +1236,7 @@ export type AuditStateQuery = Message<"espalier.v1.AuditStateQuery"> & {
  * Use `create(AuditStateQuerySchema)` to create a new message.
  */
 export const AuditStateQuerySchema: GenMessage<AuditStateQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 42);
+  messageDesc(file_espalier_v1_commands, 43);
 
 /**
  * @generated from message espalier.v1.AuditTreeQuery
@@ -1236,7 +1258,7 @@ export type AuditTreeQuery = Message<"espalier.v1.AuditTreeQuery"> & {
  * Use `create(AuditTreeQuerySchema)` to create a new message.
  */
 export const AuditTreeQuerySchema: GenMessage<AuditTreeQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 43);
+  messageDesc(file_espalier_v1_commands, 44);
 
 /**
  * @generated from message espalier.v1.AuditVerifyQuery
@@ -1249,7 +1271,7 @@ export type AuditVerifyQuery = Message<"espalier.v1.AuditVerifyQuery"> & {
  * Use `create(AuditVerifyQuerySchema)` to create a new message.
  */
 export const AuditVerifyQuerySchema: GenMessage<AuditVerifyQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 44);
+  messageDesc(file_espalier_v1_commands, 45);
 
 /**
  * @generated from message espalier.v1.AuditCheckpointQuery
@@ -1262,7 +1284,7 @@ export type AuditCheckpointQuery = Message<"espalier.v1.AuditCheckpointQuery"> &
  * Use `create(AuditCheckpointQuerySchema)` to create a new message.
  */
 export const AuditCheckpointQuerySchema: GenMessage<AuditCheckpointQuery> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 45);
+  messageDesc(file_espalier_v1_commands, 46);
 
 /**
  * The newest signed head of the hash chain.
@@ -1305,5 +1327,5 @@ export type AuditCheckpoint = Message<"espalier.v1.AuditCheckpoint"> & {
  * Use `create(AuditCheckpointSchema)` to create a new message.
  */
 export const AuditCheckpointSchema: GenMessage<AuditCheckpoint> = /*@__PURE__*/
-  messageDesc(file_espalier_v1_commands, 46);
+  messageDesc(file_espalier_v1_commands, 47);
 
