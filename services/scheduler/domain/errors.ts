@@ -143,7 +143,7 @@ export class NoTargets extends DomainError {
   constructor(site: string) {
     super(
       `no group of site ${site} selects a registered server`,
-      'create a group for the site, start the agents, and see `espalier node list`',
+      'create a group for the site, start the agents, and see espalier get nodes',
     );
   }
 }
