@@ -41,9 +41,9 @@ export interface RunningAgent {
   close(): Promise<void>;
 }
 
-/** Enrols, joins the segment, and serves as member and, when elected, as leader. */
-export async function startAgent(config: AgentConfig, log: Log): Promise<RunningAgent> {
-  return new Agent(config, await FleetAccess.enrol(config, log), log).start();
+/** Joins the segment, and serves as member and, when elected, as leader. */
+export function startAgent(config: AgentConfig, access: FleetAccess, log: Log) {
+  return new Agent(config, access, log).start();
 }
 
 /** The composition of one agent: each part is plain, this ties them together. */
@@ -90,6 +90,7 @@ class Agent implements RunningAgent {
         this.place.watch(nowMs);
         if (this.presence.isReportDue()) this.reportSegment('timer');
       },
+      onRemoved: (why) => access.wasRemoved(why),
       log,
     });
   }

@@ -2,6 +2,7 @@ import { systemClock } from '#libs/clock/adapters/system-clock.js';
 import { DomainError } from '#libs/contracts/index.js';
 import { optimizeLate } from '#libs/native/late-optimization.js';
 import { startTelemetry } from '#libs/telemetry/adapters/setup.js';
+import { FleetAccess } from './adapters/fleet-access.js';
 import { startAgent } from './agent.js';
 import { agentConfig } from './config.js';
 import { startStagingServer } from './staging.js';
@@ -14,17 +15,21 @@ optimizeLate();
 try {
   const telemetry = await startTelemetry('agent', process.env, 'none');
   const config = agentConfig(process.argv.slice(2), process.env);
-  const agent = await startAgent(config, log);
+  const access = await FleetAccess.enrol(config, log);
+  const agent = await startAgent(config, access, log);
   const { node: server, staging: directories, stagingToken: token } = config;
   const isStaging = Object.keys(directories).length > 0;
   const staging = isStaging && startStagingServer({ ...config, server, directories, token, log });
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      if (staging) staging.close();
-      const closed = agent.close().then(() => telemetry.close());
-      void closed.then(() => process.exit(0));
-    });
-  }
+  const end = (code: number) => {
+    if (staging) staging.close();
+    const closed = agent.close().then(() => telemetry.close());
+    void closed.then(() => process.exit(code));
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => end(0));
+  void access.removed.then(({ message, remedy }) => {
+    log(`${message}\n  ${remedy}`);
+    end(1);
+  });
 } catch (error) {
   const remedy = error instanceof DomainError ? `\n  ${error.remedy}` : '';
   process.stderr.write(`espalier agent: ${(error as Error).message}${remedy}\n`);

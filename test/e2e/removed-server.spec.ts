@@ -24,7 +24,8 @@ let oldTree: ReturnType<typeof treeOf>;
 
 beforeAll(async () => {
   plane = await ControlPlane.start({ segments: 1, nodes: 3 });
-  staging = await plane.createSite('www');
+  // A server that a group names is missed as long as it is one of the fleet.
+  staging = await plane.createSite('www', '--node', 'paris-1', 'paris-2', 'paris-3');
   writeFileSync(join(staging, 'index.html'), 'old\n');
   expect(await plane.publish('www')).toMatchObject({ status: 'completed', code: 0 });
   oldTree = treeOf(staging);

@@ -7,6 +7,7 @@ import {
   type EnrolReply,
   EnrolReplySchema,
   EnrolRequestSchema,
+  type ErrorView,
 } from '#libs/contracts/index.js';
 import { type PeerHttp, readAll } from '#libs/fleet-http/adapters/peer-http.js';
 import type { SigningKey } from '#libs/keys/ed25519.js';
@@ -14,6 +15,11 @@ import type { AgentConfig } from '../config.js';
 
 export class EnrolmentRefused extends DomainError {
   override readonly name = 'EnrolmentRefused';
+}
+
+/** The control plane has removed this server for good. */
+export class ServerRemoved extends DomainError {
+  override readonly name = 'ServerRemoved';
 }
 
 const firstRetryMs = 200;
@@ -24,7 +30,7 @@ const longestAnswerBytes = 16 * 1024 * 1024;
 /**
  * Asks the control plane for admission until it answers. Where it does not answer, an agent that
  * was admitted before goes on with what it was given then.
- * @throws EnrolmentRefused
+ * @throws EnrolmentRefused, ServerRemoved
  */
 export async function enrolAgent(
   config: AgentConfig,
@@ -39,7 +45,7 @@ export async function enrolAgent(
     try {
       return await askAgain(config, key, controlPort, http);
     } catch (error) {
-      if (error instanceof EnrolmentRefused) throw error;
+      if (error instanceof EnrolmentRefused || error instanceof ServerRemoved) throw error;
       const kept = await readKept(path);
       if (kept) return kept;
       log(`the control plane does not answer yet (${(error as Error).message})`);
@@ -48,7 +54,10 @@ export async function enrolAgent(
   }
 }
 
-/** Asks once. @throws EnrolmentRefused, or an error when the control plane does not answer */
+/**
+ * Asks once.
+ * @throws EnrolmentRefused, ServerRemoved, or an error when the control plane does not answer
+ */
 export async function askAgain(
   config: AgentConfig,
   key: SigningKey,
@@ -98,8 +107,9 @@ async function ask(
   const body = JSON.parse(text) as JsonValue;
   if (response.status === 200)
     return fromJson(EnrolReplySchema, body, { ignoreUnknownFields: true });
-  const { message = '', remedy = '' } = body as { message?: string; remedy?: string };
+  const { code, message = '', remedy = '' } = body as Partial<ErrorView>;
   if (response.status >= 500) throw new Error(message || `HTTP ${response.status}`);
+  if (code === 'KeyWasRemoved') throw new ServerRemoved(message, remedy);
   throw new EnrolmentRefused(`${config.controlUrl} refused ${config.node}: ${message}`, remedy);
 }
 

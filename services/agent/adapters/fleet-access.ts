@@ -7,7 +7,7 @@ import type { SigningKey } from '#libs/keys/ed25519.js';
 import type { TlsIdentity } from '#libs/keys/key-provider.js';
 import type { ControlWay, OpenableWay, OpenChannel } from '../app/control-channel.js';
 import type { AgentConfig } from '../config.js';
-import { askAgain, controlPortOf, enrolAgent } from './enrolment.js';
+import { askAgain, controlPortOf, enrolAgent, type ServerRemoved } from './enrolment.js';
 import { FleetIdentity } from './fleet-identity.js';
 import { FollowedTrust } from './followed-trust.js';
 import { httpsChannel } from './https-channel.js';
@@ -25,6 +25,11 @@ export class FleetAccess {
   readonly http: PeerHttp = {
     request: (url, request) => this.connectionsTo(url).request(url, request),
   };
+  /** Called when the control plane has removed this server: `removed` resolves. */
+  wasRemoved: (why: ServerRemoved) => void = () => undefined;
+  readonly removed = new Promise<ServerRemoved>((resolve) => {
+    this.wasRemoved = resolve;
+  });
   private readonly fleet = new PeerConnections();
   private readonly identity: FleetIdentity;
   private onIdentity: (identity: TlsIdentity) => void = () => undefined;
@@ -44,7 +49,7 @@ export class FleetAccess {
     this.take(reply);
   }
 
-  /** Enrols, however long it takes. @throws EnrolmentRefused */
+  /** Enrols, however long it takes. @throws EnrolmentRefused, ServerRemoved */
   static async enrol(config: AgentConfig, log: Log): Promise<FleetAccess> {
     const keys = agentKeysIn(join(config.root, 'keys'));
     const key = await keys.agentKey();

@@ -1,7 +1,8 @@
 import { create } from '@bufbuild/protobuf';
 import { describe, expect, test } from '@jest/globals';
-import { EnrolReplySchema } from '#libs/contracts/index.js';
+import { type EnrolReply, EnrolReplySchema } from '#libs/contracts/index.js';
 import { VirtualClock } from '#libs/testkit/virtual-clock.js';
+import { ServerRemoved } from './enrolment.js';
 import { SegmentKeys } from './segment-keys.js';
 
 const startMs = 1_000_000;
@@ -20,17 +21,20 @@ class Host {
   asked = 0;
   isLeader = false;
   unknownEpochs = 0;
-  answer = reply(0);
+  answer: EnrolReply | ServerRemoved = reply(0);
+  readonly removed: string[] = [];
   readonly keys = new SegmentKeys({
     enrolment: reply(0),
     ask: async () => {
       this.asked++;
+      if (this.answer instanceof ServerRemoved) throw this.answer;
       return this.answer;
     },
     clock: this.clock,
     isLeader: () => this.isLeader,
     unknownEpochs: () => this.unknownEpochs,
     onWatch: () => undefined,
+    onRemoved: ({ message }) => this.removed.push(message),
     log: () => undefined,
   });
 
@@ -81,5 +85,14 @@ describe("a segment's keys at an agent", () => {
     expect(host.asked).toBe(1);
     await host.pass(60);
     expect(host.asked).toBe(1);
+  });
+
+  test('tell a leader within a minute that its server was removed', async () => {
+    const host = new Host();
+    host.isLeader = true;
+    host.keys.start();
+    host.answer = new ServerRemoved('paris-1 is removed', 'start with an empty directory');
+    await host.pass(75);
+    expect(host.removed).toEqual(['paris-1 is removed']);
   });
 });

@@ -1,6 +1,7 @@
 import type { Cancel, Clock } from '#libs/clock/clock.js';
 import type { EnrolReply } from '#libs/contracts/index.js';
 import { SegmentKeyRing } from '#libs/keys/segment-key-ring.js';
+import { ServerRemoved } from './enrolment.js';
 
 export interface SegmentKeysOptions {
   readonly enrolment: EnrolReply;
@@ -12,6 +13,8 @@ export interface SegmentKeysOptions {
   readonly unknownEpochs: () => number;
   /** Called whenever it looks after itself. */
   readonly onWatch: (nowMs: number) => void;
+  /** Called when the control plane has removed this server. */
+  readonly onRemoved: (why: ServerRemoved) => void;
   readonly log: (line: string) => void;
 }
 
@@ -64,7 +67,7 @@ export class SegmentKeys {
 
   /** Asks the control plane, unless it was asked a moment ago. */
   async refresh(): Promise<void> {
-    const { ask, clock, log } = this.options;
+    const { ask, clock, onRemoved, log } = this.options;
     const nowMs = clock.nowMs();
     if (nowMs - this.askedAtMs < leastGapMs) return;
     this.askedAtMs = nowMs;
@@ -74,6 +77,7 @@ export class SegmentKeys {
       const newest = this.ring.newestEpoch();
       if (newest !== before) log(`the segment's key of epoch ${newest} is here`);
     } catch (error) {
+      if (error instanceof ServerRemoved) return onRemoved(error);
       log(`the segment's keys are not renewed: ${(error as Error).message}`);
     }
   }
