@@ -1,4 +1,4 @@
-import { access, readFile, rm } from 'node:fs/promises';
+import { access, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { systemClock } from '#libs/clock/adapters/system-clock.js';
@@ -65,6 +65,26 @@ describe('a supervised child', () => {
     process.kill(first, 'SIGKILL');
     await until(() => exists(join(directory, 'up')));
     expect(child.pid).not.toBe(first);
+  });
+
+  test('that ends with its final status is not started again', async () => {
+    const script =
+      'echo x >> "$0/starts"; touch "$0/up"; while [ ! -e "$0/end" ]; do sleep 0.02; done; exit 77';
+    let last = '';
+    const ended = new Promise<void>((resolve) => {
+      const log = (line: string) => {
+        last = line;
+        resolve();
+      };
+      void supervise({ ...spec(script), finalStatus: 77, log }).then((started) => {
+        child = started;
+        return writeFile(join(directory, 'end'), '');
+      });
+    });
+    await ended;
+    expect(child?.isOver).toBe(true);
+    expect(last).toBe('the server ended (status 77) for good');
+    expect(await readFile(join(directory, 'starts'), 'utf8')).toBe('x\n');
   });
 
   test('stays down after a stop, until it is started', async () => {

@@ -18,6 +18,8 @@ export interface ChildSpec {
   readonly stopSignal: 'SIGTERM' | 'SIGINT';
   /** What it prints; begun anew at each start, the one before is kept as `<logFile>.previous`. */
   readonly logFile: string;
+  /** What it ends with when it must not be started again; none unless told. */
+  readonly finalStatus?: number;
   /** Remembers the child's identity, to find one that a killed parent left behind. */
   readonly pidFile: string;
   ready(): Promise<boolean>;
@@ -26,6 +28,8 @@ export interface ChildSpec {
 
 export interface Supervised {
   readonly pid: number | undefined;
+  /** Whether it has ended for good. */
+  readonly isOver: boolean;
   /** Starts it again after `stop`; resolves when it is ready. */
   start(): Promise<void>;
   /** Ends it and lets it rest until `start`. */
@@ -60,6 +64,7 @@ export async function supervise(spec: ChildSpec): Promise<Supervised> {
 class Supervisor implements Supervised {
   private child: ChildProcess | undefined;
   private wanted = false;
+  isOver = false;
   private restartDelayMs = firstRestartDelayMs;
   private cancelRestart: Cancel = () => undefined;
 
@@ -71,6 +76,7 @@ class Supervisor implements Supervised {
 
   async start(): Promise<void> {
     await endLeftover(this.spec);
+    this.isOver = false;
     const child = await this.launch();
     try {
       await this.untilReady(child);
@@ -79,7 +85,7 @@ class Supervisor implements Supervised {
       throw error;
     }
     this.wanted = true;
-    if (hasEnded(child)) this.restartLater(0);
+    if (hasEnded(child)) this.afterEnd(child.exitCode, child.signalCode, 0);
   }
 
   async stop(signal: NodeJS.Signals = this.spec.stopSignal): Promise<void> {
@@ -114,15 +120,20 @@ class Supervisor implements Supervised {
     const startedAtMs = systemClock.nowMs();
     release(child, this.spec);
     child.once('exit', (code, signal) => {
-      if (!this.wanted) return;
-      const lifeMs = systemClock.nowMs() - startedAtMs;
-      spec.log(`${spec.name} ended (${signal ?? `status ${code}`}); starting it again`);
-      this.restartLater(lifeMs);
+      if (this.wanted) this.afterEnd(code, signal, systemClock.nowMs() - startedAtMs);
     });
     if (child.pid !== undefined) {
       await writeFile(spec.pidFile, `${(await identityOf(child.pid)) ?? ''}`, { mode: 0o600 });
     }
     return child;
+  }
+
+  private afterEnd(code: number | null, signal: NodeJS.Signals | null, lifeMs: number): void {
+    const { name, finalStatus, log } = this.spec;
+    this.isOver = code !== null && code === finalStatus;
+    const how = `${name} ended (${signal ?? `status ${code}`})`;
+    log(this.isOver ? `${how} for good` : `${how}; starting it again`);
+    if (!this.isOver) this.restartLater(lifeMs);
   }
 
   private restartLater(lifeMs: number): void {

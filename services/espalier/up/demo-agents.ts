@@ -24,6 +24,7 @@ export interface DemoAgent {
 }
 
 export interface DemoFleet {
+  /** Without those whose servers were removed. */
   readonly agents: readonly DemoAgent[];
   close(): Promise<void>;
 }
@@ -32,6 +33,8 @@ const agentProgram = fileURLToPath(new URL('../../agent/main.js', import.meta.ur
 const cities = ['paris', 'tokyo', 'boston', 'lagos', 'lima', 'oslo', 'delhi', 'sydney'];
 const pollMs = 100;
 const readyTimeoutMs = 60_000;
+/** What an agent ends with whose server was removed. */
+const removedStatus = 77;
 
 /** The demo agents' names and directories: `<dataDir>/agents/<segment>/<node>`. */
 export function demoAgents({ dataDir, segments, nodes }: DemoOptions): DemoAgent[] {
@@ -51,18 +54,21 @@ export async function startDemoAgents(
 ): Promise<DemoFleet> {
   const agents = demoAgents(options);
   await controlKeysIn(join(options.dataDir, 'keys')).joinToken();
-  const running: Supervised[] = [];
+  const running = new Map<DemoAgent, Supervised>();
   const close = async () => {
-    await Promise.all(running.map((agent) => agent.stop()));
+    await Promise.all([...running.values()].map((agent) => agent.stop()));
   };
+  const remaining = () => agents.filter((agent) => !running.get(agent)?.isOver);
   try {
-    running.push(...(await Promise.all(agents.map((agent) => startOne(agent, control, options)))));
-    await untilRegistered(control.url, agents);
+    const start = async (agent: DemoAgent) =>
+      void running.set(agent, await startOne(agent, control, options));
+    await Promise.all(agents.map(start));
+    await untilRegistered(control.url, remaining);
   } catch (error) {
     await close();
     throw error;
   }
-  return { agents, close };
+  return { agents: remaining(), close };
 }
 
 async function startOne(
@@ -92,12 +98,13 @@ async function startOne(
     stopSignal: 'SIGTERM',
     logFile: join(root, 'agent.log'),
     pidFile: join(root, 'agent.pid'),
+    finalStatus: removedStatus,
     ready: async () => true,
     log,
   });
 }
 
-async function untilRegistered(url: string, agents: readonly DemoAgent[]): Promise<void> {
+async function untilRegistered(url: string, wanted: () => readonly DemoAgent[]): Promise<void> {
   const client = new ApiClient(url);
   const deadlineMs = systemClock.nowMs() + readyTimeoutMs;
   for (;;) {
@@ -105,7 +112,7 @@ async function untilRegistered(url: string, agents: readonly DemoAgent[]): Promi
     const online = new Set(
       nodes.filter(({ status }) => status === 'online').map(({ name }) => name),
     );
-    const missing = agents.filter(({ node }) => !online.has(node));
+    const missing = wanted().filter(({ node }) => !online.has(node));
     if (missing.length === 0) return;
     if (systemClock.nowMs() > deadlineMs) {
       const names = missing.map(({ node }) => node).join(', ');
