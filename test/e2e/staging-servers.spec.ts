@@ -125,7 +125,7 @@ test(
       // The watch begins a moment after the job is made: changes are made until one is seen.
       let number = 0;
       const change = () => {
-        if (number++ % 20 === 0) writeFileSync(join(directory, 'change'), `change ${number}`);
+        if (number++ % 4 === 0) writeFileSync(join(directory, 'change'), `change ${number}`);
       };
       await until(
         `a change of ${place} started the job`,
