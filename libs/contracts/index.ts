@@ -5,6 +5,7 @@ export * from './cloud-event.js';
 export * from './cloud-events.js';
 export * from './domain-error.js';
 export * from './event-catalogue.js';
+export * from './exit-status.js';
 export * from './generated/espalier/v1/agent_pb.js';
 export * from './generated/espalier/v1/api_pb.js';
 export * from './generated/espalier/v1/assignment_pb.js';

@@ -23,9 +23,10 @@ export async function checkHealth(
   { programs }: Pick<InterpreterPorts, 'programs'>,
 ): Promise<Health | undefined> {
   const { probe } = input.sitePolicy;
+  if (!probe || !programs) return undefined;
   const layout = siteLayout(input);
   const { live, lastSwitch } = readSite(layout);
-  if (!probe || !programs || live === undefined || !lastSwitch?.confirmed) return undefined;
+  if (live === undefined || !lastSwitch?.confirmed) return undefined;
   const problem = await programs.probe(probe, hostVariables({ ...input, sequence: live }));
   if (readSite(layout).live !== live) return undefined;
   return { sequence: live, problem: problem ?? '' };

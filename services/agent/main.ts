@@ -1,5 +1,5 @@
 import { systemClock } from '#libs/clock/adapters/system-clock.js';
-import { DomainError } from '#libs/contracts/index.js';
+import { DomainError, removedExitStatus } from '#libs/contracts/index.js';
 import { optimizeLate } from '#libs/native/late-optimization.js';
 import { startTelemetry } from '#libs/telemetry/adapters/setup.js';
 import { ServerRemoved } from './adapters/enrolment.js';
@@ -7,9 +7,6 @@ import { FleetAccess } from './adapters/fleet-access.js';
 import { startAgent } from './agent.js';
 import { agentConfig } from './config.js';
 import { startStagingServer } from './staging.js';
-
-/** Nothing is gained by starting it again: EX_NOPERM of sysexits.h. */
-const removedStatus = 77;
 
 const log = (line: string) => {
   process.stderr.write(`${new Date(systemClock.nowMs()).toISOString()} ${line}\n`);
@@ -32,10 +29,10 @@ try {
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => end(0));
   void access.removed.then(({ message, remedy }) => {
     log(`${message}\n  ${remedy}`);
-    end(removedStatus);
+    end(removedExitStatus);
   });
 } catch (error) {
   const remedy = error instanceof DomainError ? `\n  ${error.remedy}` : '';
   process.stderr.write(`espalier agent: ${(error as Error).message}${remedy}\n`);
-  process.exit(error instanceof ServerRemoved ? removedStatus : 1);
+  process.exit(error instanceof ServerRemoved ? removedExitStatus : 1);
 }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { type Supervised, supervise } from '#deploy/embedded/supervise.js';
 import { systemClock } from '#libs/clock/adapters/system-clock.js';
 import { sleep } from '#libs/clock/clock.js';
-import { NodeListSchema } from '#libs/contracts/index.js';
+import { NodeListSchema, removedExitStatus } from '#libs/contracts/index.js';
 import { controlKeysIn } from '#libs/keys/adapters/file-keys.js';
 import { ApiClient } from '../client/api-client.js';
 import type { ControlPlane } from './control-plane.js';
@@ -33,8 +33,6 @@ const agentProgram = fileURLToPath(new URL('../../agent/main.js', import.meta.ur
 const cities = ['paris', 'tokyo', 'boston', 'lagos', 'lima', 'oslo', 'delhi', 'sydney'];
 const pollMs = 100;
 const readyTimeoutMs = 60_000;
-/** What an agent ends with whose server was removed. */
-const removedStatus = 77;
 
 /** The demo agents' names and directories: `<dataDir>/agents/<segment>/<node>`. */
 export function demoAgents({ dataDir, segments, nodes }: DemoOptions): DemoAgent[] {
@@ -98,7 +96,7 @@ async function startOne(
     stopSignal: 'SIGTERM',
     logFile: join(root, 'agent.log'),
     pidFile: join(root, 'agent.pid'),
-    finalStatus: removedStatus,
+    finalStatus: removedExitStatus,
     ready: async () => true,
     log,
   });
