@@ -39,7 +39,7 @@ interface StepInput {
   readonly key?: string;
 }
 
-const steps = { prepare, encode, apply };
+const steps = { prepare, encode, publishBoth, apply };
 const [step, input] = process.argv.slice(2);
 const figures = await steps[step as keyof typeof steps](JSON.parse(input ?? '') as StepInput);
 const peakRssMb = Math.round(process.resourceUsage().maxRSS / 1024);
@@ -53,6 +53,19 @@ async function prepare({ old, new: wantedTree, work }: StepInput) {
   await scanTree(wantedTree, { rules: [] });
   const baseManifest = await contents.writeManifest(scan.manifest);
   return { baseManifest, baseTreeDigest: treeDigest(scan.manifest) };
+}
+
+/** Both publications in one process, as in a service that runs: the old tree, then the new one. */
+async function publishBoth(input: StepInput) {
+  const prepared = await prepare(input);
+  const contents = contentStore(input.work);
+  const old = await contents.readManifest(prepared.baseManifest);
+  const difference = diffManifests([], old);
+  await makeContainer(contents, {
+    ...{ work: input.work, level: input.level, difference },
+    ...{ baseTreeDigest: treeDigest([]), resultTreeDigest: prepared.baseTreeDigest },
+  });
+  return encode({ ...input, ...prepared });
 }
 
 /** From the new tree on disk to the container. */

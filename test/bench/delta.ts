@@ -12,7 +12,8 @@ import { measurePeers, type PeerFigures } from './delta-peers.js';
  * content are in the store before the clock starts. Then the new tree is scanned, hashed and
  * compared (`scanMs`), its new content stored, the assignment made (`encodeMs`) and applied to a
  * copy of the old tree (`decodeMs`). The result is compared with the new tree; a difference is a
- * failure. `--peers` measures rsync, zstd and xdelta3 beside it where they are installed.
+ * failure. As in a service that runs, one process publishes the old tree first, then the new one;
+ * with `--cold` a new process publishes the new one. `--peers` measures rsync, zstd and xdelta3 beside it where they are installed.
  */
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -20,6 +21,7 @@ const { values: options, positionals } = parseArgs({
     level: { type: 'string', default: 'default' },
     repeat: { type: 'string', default: '1' },
     peers: { type: 'boolean', default: false },
+    cold: { type: 'boolean', default: false },
     dir: { type: 'string', default: tmpdir() },
     json: { type: 'boolean', default: false },
   },
@@ -27,7 +29,7 @@ const { values: options, positionals } = parseArgs({
 const [oldTree, newTree] = positionals;
 if (oldTree === undefined || newTree === undefined || !isDeltaLevel(options.level)) {
   process.stderr.write('usage: npm run bench:delta -- OLD NEW [--level fast|default|small] ');
-  process.stderr.write('[--repeat N] [--peers] [--dir SCRATCH] [--json]\n');
+  process.stderr.write('[--repeat N] [--cold] [--peers] [--dir SCRATCH] [--json]\n');
   process.exit(2);
 }
 
@@ -72,8 +74,9 @@ async function measure(level: DeltaLevel) {
       rmSync(join(work, place), { recursive: true, force: true });
     }
     const input = { ...trees, work, level };
-    const prepared = step<object>('prepare', input);
-    const encoded = step<Encoded>('encode', { ...input, ...prepared });
+    const encoded = options.cold
+      ? step<Encoded>('encode', { ...input, ...step<object>('prepare', input) })
+      : step<Encoded>('publishBoth', input);
     rounds.push({ encoded, applied: step<Applied>('apply', { ...input, ...encoded.forApply }) });
   }
   const timeOf = ({ encoded }: (typeof rounds)[number]) =>
@@ -92,7 +95,14 @@ async function measure(level: DeltaLevel) {
     decodeMs: applied.decodeMs,
     peakRssMb: Math.max(encodePeakRssMb, decodePeakRssMb),
     equal: rounds.every((round) => round.applied.equal),
-    ...{ level, rounds: rounds.length, changedBytes: encoded.changedBytes, storeMs, compileMs },
+    ...{
+      level,
+      rounds: rounds.length,
+      cold: options.cold,
+      changedBytes: encoded.changedBytes,
+      storeMs,
+      compileMs,
+    },
     decodedMbPerCoreSecond: applied.decodedMbPerCoreSecond,
     ...{ encodePeakRssMb, decodePeakRssMb, encodings: encoded.encodings },
     peers: peers.map((peer) => ({ ...peer, ourBytesPerPeers: updateBytes / peer.bytes })),
