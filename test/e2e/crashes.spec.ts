@@ -46,7 +46,7 @@ describe('a fleet whose processes are killed', () => {
   /** The run completes by itself, and every server has the content. */
   async function expectCompleted(runId: string, site = 'www', content = staging): Promise<void> {
     const { run } = await until(`run ${runId} ends`, async () => {
-      const detail = await plane.json<RunDetail>('describe', 'run', runId);
+      const detail = await plane.ask<RunDetail>(`runs/${runId}`);
       return !['queued', 'running'].includes(detail.run.status) && detail;
     });
     expect(run).toMatchObject({ status: 'completed', reason: '' });
@@ -56,7 +56,7 @@ describe('a fleet whose processes are killed', () => {
 
   async function leaderOf(segment: string): Promise<{ leader: string; member: string }> {
     return until(`${segment} has a leader and a member`, async () => {
-      const { nodes } = await plane.json<Nodes>('get', 'nodes');
+      const { nodes } = await plane.ask<Nodes>('nodes');
       const here = nodes.filter((node) => node.segment === segment && node.status === 'online');
       const leader = here.find((node) => node.leader);
       const member = here.find((node) => !node.leader);

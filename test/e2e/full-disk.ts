@@ -25,7 +25,7 @@ export function fullDisk(planeOf: () => ControlPlane): void {
       plane = planeOf();
       agents = [start('paris', member), start('lonely', leader)];
       await until('the servers are online', async () => {
-        const { nodes } = await plane.json<Nodes>('get', 'nodes');
+        const { nodes } = await plane.ask<Nodes>('nodes');
         const online = nodes.filter(({ status }) => status === 'online').map(({ name }) => name);
         return small.every((node) => online.includes(node));
       });

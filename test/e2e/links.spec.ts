@@ -67,7 +67,7 @@ describe('sites behind firewalls', () => {
       );
       await nats.restore();
       const { run } = await until('the run ends', async () => {
-        const detail = await plane.json<RunDetail>('describe', 'run', runId);
+        const detail = await plane.ask<RunDetail>(`runs/${runId}`);
         return !['queued', 'running'].includes(detail.run.status) && detail;
       });
       expect(run).toMatchObject({ status: 'completed', reason: '' });
@@ -81,7 +81,7 @@ describe('sites behind firewalls', () => {
     'tell what they reach, and what cannot be reached is a leaf',
     async () => {
       const leaders = await until('all have probed the origin, and somebody rome', async () => {
-        const { leaders } = await plane.json<Tree>('tree', 'show');
+        const { leaders } = await plane.ask<Tree>('tree');
         const isRomeTried = leaders.some(({ isLeaf }) => isLeaf);
         return isRomeTried && leaders.every(({ rttUs }) => rttUs > 0) && leaders;
       });

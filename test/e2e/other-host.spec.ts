@@ -46,7 +46,7 @@ test(
   'a host without an agent gets what the others get, in commands that its shell can execute',
   async () => {
     await until('the agent tells its type', async () => {
-      const { nodes } = await plane.json<Nodes>('get', 'nodes');
+      const { nodes } = await plane.ask<Nodes>('nodes');
       return nodes.find(({ name }) => name === other)?.agentType === 'shell/1';
     });
     const text = Array.from({ length: 5_000 }, (_, line) => `line ${line}\n`);

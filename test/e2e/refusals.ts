@@ -140,7 +140,7 @@ export function refusals(planeOf: () => ControlPlane): void {
           return code !== 7;
         });
         await until('all servers are back', async () => {
-          const { nodes } = await plane.json<{ nodes: { status: string }[] }>('get', 'nodes');
+          const { nodes } = await plane.ask<{ nodes: { status: string }[] }>('nodes');
           return nodes.every(({ status }) => status === 'online');
         });
       },

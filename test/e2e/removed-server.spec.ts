@@ -29,7 +29,7 @@ beforeAll(async () => {
   writeFileSync(join(staging, 'index.html'), 'old\n');
   expect(await plane.publish('www')).toMatchObject({ status: 'completed', code: 0 });
   oldTree = treeOf(staging);
-  const { nodes } = await plane.json<Nodes>('get', 'nodes');
+  const { nodes } = await plane.ask<Nodes>('nodes');
   gone = nodes.find(({ leader }) => !leader)?.name ?? '';
   kept = nodes.map(({ name }) => name).filter((name) => name !== gone);
 }, timeoutMs);
@@ -71,7 +71,7 @@ test(
     const removed = await plane.json('node', 'remove', gone, '--reason', 'sold');
     expect(removed).toEqual({ node: gone });
     await until('the read models know', async () => {
-      const { nodes } = await plane.json<Nodes>('get', 'nodes');
+      const { nodes } = await plane.ask<Nodes>('nodes');
       return nodes.map(({ name }) => name).join() === kept.join();
     });
     for (const statusOf of [statusOfSigned, statusOfCertified]) {

@@ -61,7 +61,7 @@ const waits = (child: Child) =>
   });
 
 async function runsOfWatch() {
-  const { runs } = await plane.json<{ runs: { job: string }[] }>('get', 'runs');
+  const { runs } = await plane.ask<{ runs: { job: string }[] }>('runs');
   return runs.filter(({ job }) => job === 'watch');
 }
 

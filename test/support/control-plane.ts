@@ -113,6 +113,11 @@ export class ControlPlane {
     return JSON.parse(stdout);
   }
 
+  /** What the gateway answers under `/api/v1`: for those who ask often, and need no command. */
+  ask<T>(path: string): Promise<T> {
+    return new ApiClient(this.url).send<T>('GET', `/api/v1/${path}`);
+  }
+
   /** Publishes and waits for the end, whatever it is. */
   async publish(site: string): Promise<Published & { readonly code: number }> {
     const { code, stdout, stderr } = await this.cli('publish', site, '--wait', '-o', 'json');
