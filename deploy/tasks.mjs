@@ -1,11 +1,22 @@
 // What `node deploy/setup.mjs --then <task>` runs; each gives the exit status.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
+import { freemem, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 const jest = ['--experimental-vm-modules', '--no-warnings', 'node_modules/jest/bin/jest.js'];
+const memoryDisk = '/dev/shm';
+/** More than all tests keep at a time. */
+const scratchBytes = 6 * 1024 ** 3;
 const checkedFolders = ['libs', 'services', 'deploy', 'test'];
 
 export const tasks = {
@@ -71,6 +82,7 @@ export const tasks = {
   test: {
     needsServers: true,
     run(rest) {
+      process.env.TMPDIR ??= scratchPlace();
       if (lint() === 0) return run(process.execPath, [...jest, ...rest]);
       this.sayFailed();
       return 1;
@@ -83,6 +95,26 @@ export const tasks = {
 /** A compiled program that needs no servers. */
 function program(path) {
   return { needsServers: false, run: (rest) => run(process.execPath, [path, ...rest]) };
+}
+
+/**
+ * Where tests keep their files: in memory, where that has room and programs may be run from it. They
+ * write and remove a hundred thousand files and many databases, which no power cut puts at risk.
+ */
+function scratchPlace() {
+  try {
+    const { bavail, bsize } = statfsSync(memoryDisk);
+    if (bavail * bsize < scratchBytes || freemem() < scratchBytes) return tmpdir();
+    const scratch = mkdtempSync(join(memoryDisk, 'espalier-probe-'));
+    try {
+      writeFileSync(join(scratch, 'probe'), '#!/bin/sh\n', { mode: 0o755 });
+      return spawnSync(join(scratch, 'probe')).status === 0 ? memoryDisk : tmpdir();
+    } finally {
+      rmSync(scratch, { recursive: true });
+    }
+  } catch {
+    return tmpdir();
+  }
 }
 
 /** Formatting and lint, the contracts, their generated code, the rules of imports: all, in turn. */
