@@ -51,7 +51,7 @@ export class LanHosts {
 
   spawn(host: number, command: readonly string[]): ChildProcess {
     const args = ['netns', 'exec', this.name(host), ...command];
-    return spawn('ip', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    return spawn('ip', args, { stdio: ['pipe', 'pipe', 'inherit'] });
   }
 
   /** As somebody does who pulls the cable, or an administrator. */

@@ -2,19 +2,26 @@ import { createHash, hash, hkdfSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { createInterface } from 'node:readline';
 import { systemClock, systemRandom } from '#libs/clock/adapters/system-clock.js';
 import { openFileSink } from '#libs/multicast/adapters/file-sink.js';
 import { fileSource } from '#libs/multicast/adapters/file-source.js';
 import { SessionReceiver } from '#libs/multicast/adapters/session-receiver.js';
-import { sendSession } from '#libs/multicast/adapters/session-sender.js';
+import {
+  type Participant,
+  type SendSessionOptions,
+  sendSession,
+} from '#libs/multicast/adapters/session-sender.js';
 import { openControlChannel } from '#libs/multicast/adapters/udp-control-channel.js';
 import { udpDataChannel } from '#libs/multicast/adapters/udp-data-channel.js';
+import type { SessionSubject } from '#libs/multicast/session.js';
 import { testEnrolment } from '#libs/testkit/test-enrolment.js';
 
 /*
  * One host of the bench of a LAN. Says what it has to say in lines of JSON.
  *   lan-node receive <node> <interface address> <file to write> <file of block digests>
  *   lan-node send <node> <interface address> <file to send> <node=address:port,...>
+ * The sender reads from its standard input: the name of the next session to send, line by line.
  */
 const headBytes = 1_000;
 const [role = '', node = '', interfaceAddress = '', file = '', other = ''] = process.argv.slice(2);
@@ -31,7 +38,7 @@ else await send();
 
 function receive(): void {
   process.once('SIGTERM', () => process.exit(0));
-  const start = process.cpuUsage();
+  let start = process.cpuUsage();
   // A finer look would wake the process more often than the session does.
   const turns = monitorEventLoopDelay({ resolution: 20 });
   turns.enable();
@@ -46,6 +53,8 @@ function receive(): void {
     // How long other work of an agent would have waited, in the worst of a hundred turns.
     const turnP99Ms = turns.percentile(99) / 1e6;
     say({ how, cpuS, rssMb, turnP99Ms, overrun: data.overrun, dropped: data.dropped });
+    start = process.cpuUsage();
+    turns.reset();
   };
   new SessionReceiver({
     control,
@@ -68,6 +77,7 @@ function receive(): void {
   say({ port: control.unicastPort });
 }
 
+/** A session for each line that is read. */
 async function send(): Promise<void> {
   const handle = await open(file, 'r');
   const { size } = await handle.stat();
@@ -75,24 +85,33 @@ async function send(): Promise<void> {
     const [name = '', address = '', port = ''] = member.split(/[=:]/);
     return { node: name, address: { address, port: Number(port) } };
   });
+  for await (const assignmentId of createInterface({ input: process.stdin })) {
+    const subject = {
+      assignmentId,
+      containerDigest: createHash('sha256').update(assignmentId).digest(),
+      containerBytes: size,
+      headBytes: Math.min(headBytes, size),
+      unicastUrl: 'http://nowhere/',
+    };
+    say(await sendOnce(subject, participants, fileSource(handle.fd)));
+  }
+  await handle.close();
+  control.close();
+  data.close();
+}
+
+async function sendOnce(
+  subject: SessionSubject,
+  participants: readonly Participant[],
+  read: SendSessionOptions['read'],
+): Promise<object> {
   const rates: number[] = [];
   /** When what was announced first: passes and their ends. */
   const announcedMs: Record<string, number> = {};
   const startedMs = systemClock.nowMs();
   const start = process.cpuUsage();
   const outcome = await sendSession({
-    control,
-    data,
-    clock: systemClock,
-    subject: {
-      assignmentId: 'bench',
-      containerDigest: createHash('sha256').update(`${size}`).digest(),
-      containerBytes: size,
-      headBytes: Math.min(headBytes, size),
-      unicastUrl: 'http://nowhere/',
-    },
-    participants,
-    read: fileSource(handle.fd),
+    ...{ control, data, clock: systemClock, subject, participants, read },
     onAnnouncement: ({ rateBytesPerS, pass, passEnded, participants }) => {
       rates.push(Math.round(Number(rateBytesPerS) / 1e6));
       const what = participants.length === 0 ? 'over' : `${passEnded ? 'end of ' : ''}pass ${pass}`;
@@ -102,10 +121,7 @@ async function send(): Promise<void> {
   const { multicastBytes, repairBytes } = outcome;
   const framesSent =
     Math.ceil(multicastBytes / data.frameBytes) + Math.ceil(repairBytes / data.frameBytes);
-  say({ ...outcome, framesSent, cpuS: cpuSince(start), announcedMs, ratesMbPerS: rates });
-  await handle.close();
-  control.close();
-  data.close();
+  return { ...outcome, framesSent, cpuS: cpuSince(start), announcedMs, ratesMbPerS: rates };
 }
 
 /** Of a session, in seconds: what starting a process costs is left out. */

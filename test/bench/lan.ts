@@ -1,7 +1,16 @@
 import type { ChildProcess } from 'node:child_process';
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -13,8 +22,11 @@ import { LanHosts } from './lan-hosts.js';
 
 /*
  * One container to every host of a LAN of network namespaces, beside a peer: seconds from the first
- * announcement until the last host has acknowledged what it has verified and written. Needs root,
- * iproute2, nftables (for loss) and uftp (for `--peer uftp`).
+ * announcement until the last host has acknowledged what it has verified and written. An agent runs
+ * for months: figures are those of the last session that the same processes take part in, and
+ * `coldSeconds` those of the first, while V8 still interprets. The peer is compiled; its clock runs
+ * from the start of its sender, for its daemons wait before. Needs root, iproute2, nftables (for
+ * loss) and uftp (for `--peer uftp`).
  */
 const { values: options } = parseArgs({
   options: {
@@ -24,6 +36,8 @@ const { values: options } = parseArgs({
     loss: { type: 'string', default: '0' },
     'rate-mbit': { type: 'string', default: '0' },
     rounds: { type: 'string', default: '1' },
+    /** That the processes of a round take part in one after the other. */
+    sessions: { type: 'string', default: '2' },
     peer: { type: 'string' },
     dir: { type: 'string', default: tmpdir() },
     /** Where each host leaves a profile of its processor time. */
@@ -55,9 +69,15 @@ interface UftpRound extends PeerRound {
   readonly cpuReceiverS: readonly number[];
 }
 
-interface EspalierRound extends PeerRound {
+interface Session {
   readonly outcome: SenderLine;
   readonly received: readonly ReceiverLine[];
+  readonly allEqual: boolean;
+}
+
+interface EspalierRound extends PeerRound, Session {
+  /** Of the first session of these processes, whose code is not compiled yet. */
+  readonly coldSeconds: number;
 }
 
 const receivers = Number(options.receivers);
@@ -119,6 +139,20 @@ function writeSource(bytes: number): void {
   writeFileSync(digests, Buffer.concat(hashes));
 }
 
+/**
+ * A virtual machine gives memory that is free back to its host, and getting it again costs several
+ * times what writing to it does: what a round writes is taken and freed beforehand, for both sides.
+ */
+function touchMemory(): void {
+  const path = join(directory, 'ballast');
+  const bytes = (receivers + 1) * Number(options['size-mb']) * 1_000_000;
+  const file = openSync(path, 'w');
+  const piece = Buffer.alloc(2 ** 20, 1);
+  for (let written = 0; written < bytes; written += piece.length) writeSync(file, piece);
+  closeSync(file);
+  rmSync(path);
+}
+
 async function runEspalier(): Promise<EspalierRound> {
   const members = await Promise.all(
     hosts.addresses.slice(1).map(async (address, index) => {
@@ -134,14 +168,29 @@ async function runEspalier(): Promise<EspalierRound> {
   const list = members.map(({ name, address, port }) => `${name}=${address}:${port}`).join(',');
   const args = ['send', 'leader', hosts.addresses[0] ?? '', source, list];
   const leader = started(0, [...nodeCommand, ...args]);
-  const outcome = (await linesOf(leader).next()).value as SenderLine;
-  const received = await Promise.all(
-    members.map(async ({ lines }) => (await lines.next()).value as ReceiverLine),
-  );
+  const sent = linesOf(leader);
+  const sessions: Session[] = [];
+  for (let session = 1; session <= Number(options.sessions); session++) {
+    touchMemory();
+    leader.stdin?.write(`session ${session}\n`);
+    const outcome = (await sent.next()).value as SenderLine;
+    const received = await Promise.all(
+      members.map(async ({ lines }) => (await lines.next()).value as ReceiverLine),
+    );
+    const allEqual = members.every(({ path }) => isSource(path));
+    for (const { path } of members) rmSync(path, { force: true });
+    sessions.push({ outcome, received, allEqual });
+  }
+  leader.stdin?.end();
   for (const { child } of members) child.kill('SIGTERM');
-  const allEqual = members.every(({ path }) => isSource(path));
-  for (const { path } of members) rmSync(path, { force: true });
-  return { seconds: outcome.durationMs / 1_000, allEqual, outcome, received };
+  const [first, last] = [sessions[0], sessions.at(-1)];
+  if (!first || !last) throw new Error('no session was sent: --sessions is at least 1');
+  return {
+    ...last,
+    seconds: last.outcome.durationMs / 1_000,
+    coldSeconds: first.outcome.durationMs / 1_000,
+    allEqual: sessions.every((session) => session.allEqual),
+  };
 }
 
 async function runUftp(): Promise<UftpRound> {
@@ -156,6 +205,7 @@ async function runUftp(): Promise<UftpRound> {
   // The peer has no rate control of its own: it is told 95 % of the link, as its manual advises.
   const rate = rateMbit > 0 ? String(rateMbit * 950) : '-1';
   const args = ['-R', rate, '-B', '16000000', '-I', 'eth0', '-b', '1400', '-r', '0.05:0.01:1.0'];
+  touchMemory();
   const startedMs = systemClock.nowMs();
   const sender = started(0, ['uftp', '-x', '1', ...args, source]);
   sender.stdout?.resume();
@@ -216,8 +266,9 @@ function report(): void {
   if (!allEqual) process.exitCode = 1;
   const figures = {
     ...{ receivers, sizeMb: megabytes, rateMbit, loss: lossPerMille / 1_000 },
-    rounds: ours.length,
+    ...{ rounds: ours.length, sessions: Number(options.sessions) },
     seconds: espalier.seconds,
+    coldSeconds: espalier.coldSeconds,
     goodputMBps: megabytes / espalier.seconds,
     framesSent,
     repairShare: repairBytes / multicastBytes,
@@ -232,6 +283,7 @@ function report(): void {
         cpuReceiverS: peer.cpuReceiverS,
       },
       timesFaster: peer.seconds / espalier.seconds,
+      coldTimesFaster: peer.seconds / espalier.coldSeconds,
     }),
     // Every byte of the container and of the frames' headers, at the speed of the link.
     ...(rateMbit > 0 && { linkSeconds: (megabytes * 8 * (1_514 / 1_408)) / rateMbit }),
