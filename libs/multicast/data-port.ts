@@ -35,7 +35,7 @@ export interface DataChannel {
 export interface DataSender extends PaceLimits {
   /** Sends frames of one size, but for the container's last. The content is not kept. */
   send(frames: DataFrames, frameBytes: number): void;
-  /** Resolves when everything sent so far has left this host. */
-  flushed(): Promise<void>;
+  /** Resolves when everything sent so far has left this host; `undefined`: it has. */
+  flushed(): Promise<void> | undefined;
   close(): void;
 }

@@ -7,7 +7,6 @@
  */
 
 import { framesOf, lossShareOf, type Pace, type Trial, used, withNothingCounted } from './pace.js';
-import { backlogEveryMs } from './timing.js';
 
 const minRateBytesPerS = 100_000;
 /** Loss on top of the ambient one that is taken for chance: so many standard deviations. */
@@ -50,8 +49,11 @@ const lateBacklogPerMille = 500;
 const lateBacklogFactor = 0.8;
 /** Hosts that are busy tell so before they lose anything, so more may be tried soon. */
 const hostBoundFactor = 1.1;
-/** A quarter is what a pause until the next report makes good. */
-const fullBufferPauseMs = 4 * backlogEveryMs;
+/**
+ * Short enough that no member's host runs dry meanwhile: what is told to be a quarter full is empty
+ * after 10 ms where nothing else holds the host up, and told again where something does.
+ */
+const fullBufferPauseMs = 40;
 /** Of what the link carries, per raise. Slower than TCP over a LAN grows. */
 const stepShare = 0.0025;
 /** The same far below it, while nobody else uses the link. */

@@ -40,6 +40,7 @@ export interface SessionSink {
   readonly held: readonly ByteRange[];
   /** Bytes that may be wrong still; the caller's again once this has returned or resolved. */
   writeAt(offset: number, bytes: Uint8Array): void | Promise<void>;
+  /** What it gives is good until the next call. */
   readAt(offset: number, length: number): Uint8Array | Promise<Uint8Array>;
   /** Called before any block is verified. False: the head is received again. */
   verifyHead(head: Uint8Array): boolean | Promise<boolean>;

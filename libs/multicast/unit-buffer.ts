@@ -20,6 +20,7 @@ export class UnitBuffer {
   private readonly leaving = new Map<number, Uint8Array>();
   private readonly spilled = new Set<number>();
   private readonly spare: Uint8Array[] = [];
+  private reading: Uint8Array = new Uint8Array(0);
   private work: Promise<void> = Promise.resolve();
   private waiting = 0;
   private usedBytes = 0;
@@ -67,7 +68,7 @@ export class UnitBuffer {
   /**
    * Reads bytes as they were received, wherever they are now; what is not there is undefined bytes.
    * @param look called when all verdicts so far are in, just before anything is read
-   * @param use called with the bytes and with what `look` saw
+   * @param use called with the bytes, which are good until it returns, and with what `look` saw
    */
   read<S, T>(
     range: ByteRange,
@@ -77,7 +78,7 @@ export class UnitBuffer {
   ): Promise<T> {
     return this.queued(async () => {
       const seen = look();
-      const bytes = Buffer.allocUnsafeSlow(range.length);
+      const bytes = this.readRoom(range.length);
       const { first, last } = unitsOfRange(this.geometry, range);
       for (let unit = first; unit <= last; ) {
         // What lies in the sink in one piece is read in one piece.
@@ -93,6 +94,12 @@ export class UnitBuffer {
       }
       return use(bytes, seen);
     });
+  }
+
+  /** One memory for all that is read: reads follow each other, and new memory is dear to collect. */
+  private readRoom(length: number): Uint8Array {
+    if (this.reading.length < length) this.reading = Buffer.allocUnsafeSlow(length);
+    return this.reading.subarray(0, length);
   }
 
   private isInSink(unit: number, isSound: (unit: number) => boolean): boolean {

@@ -43,6 +43,7 @@ function sinkOf(
   options: FileSinkOptions,
 ): SessionSink {
   const gathered = new GatheredWrites(file.fd);
+  let room = Buffer.alloc(0);
   return {
     held,
     verifyHead: options.verifyHead,
@@ -50,7 +51,8 @@ function sinkOf(
     // Copying to and from the page cache takes less time than handing it to another thread.
     readAt(offset, length) {
       gathered.flush();
-      return readNow(file.fd, offset, length);
+      if (room.length < length) room = Buffer.allocUnsafeSlow(length);
+      return readNow(file.fd, offset, room.subarray(0, length));
     },
     writeAt: (offset, bytes) => gathered.add(offset, bytes),
     async done() {
@@ -146,10 +148,9 @@ async function readFully(file: FileHandle, offset: number, length: number): Prom
   return bytes;
 }
 
-function readNow(fd: number, offset: number, length: number): Uint8Array {
-  const bytes = Buffer.allocUnsafeSlow(length);
-  for (let read = 0; read < length; ) {
-    const bytesRead = readSync(fd, bytes, read, length - read, offset + read);
+function readNow(fd: number, offset: number, bytes: Buffer): Uint8Array {
+  for (let read = 0; read < bytes.length; ) {
+    const bytesRead = readSync(fd, bytes, read, bytes.length - read, offset + read);
     read += atLeastOne(bytesRead, offset + read);
   }
   return bytes;

@@ -34,9 +34,9 @@ export class FrameTrain {
     }
   }
 
-  /** Resolves when everything so far has left this host. */
-  flushed(): Promise<void> {
-    if (this.underWay === 0) return Promise.resolve();
+  /** Resolves when everything so far has left this host; `undefined`: it has. */
+  flushed(): Promise<void> | undefined {
+    if (this.underWay === 0) return undefined;
     return new Promise((resolve) => this.whenFlushed.push(resolve));
   }
 

@@ -18,7 +18,7 @@ export function inlineSender(control: ControlPort): DataSender {
         control.broadcast(create(ControlMessageSchema, { message: { case: 'dataFrame', value } }));
       }
     },
-    flushed: () => Promise.resolve(),
+    flushed: () => undefined,
     close: () => undefined,
   };
 }

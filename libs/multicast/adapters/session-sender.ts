@@ -10,11 +10,11 @@ import type { ContentCipher } from '../content-cipher.js';
 import type { ControlPort, ReceivedControl, UdpAddress } from '../control-port.js';
 import type { DataChannel, DataSender } from '../data-port.js';
 import type { FrameRun } from '../frame-set.js';
-import { framesOfBatch, type Geometry, geometryOf, rangeOfRun } from '../geometry.js';
-import { ParityCodec } from '../kernels/parity.js';
+import { type Geometry, geometryOf, rangeOfRun } from '../geometry.js';
 import { neededIn } from '../missing-frames.js';
 import { newPace } from '../pace.js';
 import type { PassItem } from '../pass-plan.js';
+import { RepairMaker } from '../repair-maker.js';
 import { shortHash } from '../sealed-frame.js';
 import { stepSender } from '../sender.js';
 import { roomBeside } from '../sender-pace.js';
@@ -89,7 +89,9 @@ class SendingSession {
   private readonly cipher?: ContentCipher;
   /** Of the content: a rotation meanwhile changes how frames are tagged, not what is in them. */
   private readonly keyEpoch: number;
-  private codec?: ParityCodec;
+  private readonly repairs: RepairMaker;
+  /** A member has lost frames of the first pass: repair frames will be asked for. */
+  private isLossy = false;
   private scratch = Buffer.alloc(0);
   private readonly sessionId: Uint8Array;
   private readonly session: string;
@@ -110,6 +112,7 @@ class SendingSession {
     this.geometry = geometryOf(subject.containerBytes, subject.headBytes, frameBytes);
     this.keyEpoch = this.isInline ? 0 : data.keyEpoch();
     if (!this.isInline) this.cipher = data.cipherFor(subject.containerDigest, this.keyEpoch);
+    this.repairs = new RepairMaker(this.geometry, (range) => this.hidden(range));
     this.sessionId = subject.containerDigest.subarray(0, 8);
     this.session = Buffer.from(this.sessionId).toString('hex');
     this.addresses = new Map(participants.map(({ node, address }) => [node, address]));
@@ -212,19 +215,18 @@ class SendingSession {
       const content = await this.hidden(rangeOfRun(this.geometry, { first: number, count }));
       const about = { session: this.session, number, count, pass, repair: 0 };
       this.sender.send({ ...about, content }, frameBytes);
-      await this.sender.flushed();
+      const flushed = this.sender.flushed();
+      if (flushed && this.isLossy) await this.repairs.prepare(number + count);
+      await flushed;
     }
   }
 
   private async sendRepair(pass: number, item: RepairItem): Promise<void> {
-    const { frameBytes, batchFrames } = this.geometry;
-    const run = framesOfBatch(this.geometry, item.batch);
-    const bytes = await this.hidden(rangeOfRun(this.geometry, run));
-    this.codec ??= new ParityCodec(batchFrames, frameBytes);
-    const batch = { frameCount: run.count, frameBytes, bytes };
     const about = { session: this.session, number: item.batch, count: 1, pass };
-    for (const [at, content] of this.codec.encode(batch, item.first, item.count).entries()) {
-      this.sender.send({ ...about, repair: item.first + at + 1, content }, frameBytes);
+    const frames = await this.repairs.frames(item.batch, item.first, item.count);
+    for (const [at, content] of frames.entries()) {
+      const repair = item.first + at + 1;
+      this.sender.send({ ...about, repair, content }, this.geometry.frameBytes);
     }
   }
 
@@ -241,6 +243,7 @@ class SendingSession {
     const { sessionId, needed, node } = message.value;
     if (Buffer.compare(sessionId, this.sessionId) !== 0) return;
     if (shortHash(node).toString('hex') !== sender) return;
+    this.isLossy ||= message.value.lostFrames > 0;
     this.step({ type: 'report', ...message.value, needed: neededIn(needed) });
   }
 }
