@@ -110,7 +110,6 @@ try {
   writeSource(Number(options['size-mb']) * 1_000_000);
   for (let round = 0; round < Number(options.rounds); round++) {
     ours.push(await runEspalier());
-    say(JSON.stringify(ours.at(-1)));
     if (options.peer !== 'uftp') continue;
     theirs.push(await runUftp());
     say(JSON.stringify(theirs.at(-1)));
@@ -180,6 +179,7 @@ async function runEspalier(): Promise<EspalierRound> {
     const allEqual = members.every(({ path }) => isSource(path));
     for (const { path } of members) rmSync(path, { force: true });
     sessions.push({ outcome, received, allEqual });
+    say(JSON.stringify(sessions.at(-1)));
   }
   leader.stdin?.end();
   for (const { child } of members) child.kill('SIGTERM');
