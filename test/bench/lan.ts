@@ -141,6 +141,7 @@ function writeSource(bytes: number): void {
 /**
  * A virtual machine gives memory that is free back to its host, and getting it again costs several
  * times what writing to it does: what a round writes is taken and freed beforehand, for both sides.
+ * Before anything else is freed: what was free twice is taken to have been free all the time.
  */
 function touchMemory(): void {
   const path = join(directory, 'ballast');
@@ -171,16 +172,17 @@ async function runEspalier(): Promise<EspalierRound> {
   const sessions: Session[] = [];
   for (let session = 1; session <= Number(options.sessions); session++) {
     touchMemory();
+    for (const { path } of members) rmSync(path, { force: true });
     leader.stdin?.write(`session ${session}\n`);
     const outcome = (await sent.next()).value as SenderLine;
     const received = await Promise.all(
       members.map(async ({ lines }) => (await lines.next()).value as ReceiverLine),
     );
     const allEqual = members.every(({ path }) => isSource(path));
-    for (const { path } of members) rmSync(path, { force: true });
     sessions.push({ outcome, received, allEqual });
     say(JSON.stringify(sessions.at(-1)));
   }
+  for (const { path } of members) rmSync(path, { force: true });
   leader.stdin?.end();
   for (const { child } of members) child.kill('SIGTERM');
   const [first, last] = [sessions[0], sessions.at(-1)];
