@@ -33,11 +33,17 @@ export const nothingNeeded: NeedReport = {
   headWanted: false,
 };
 
+/** What a member gives back of the newest announcement that it heard; see agent.proto. */
+export interface StampEcho {
+  readonly echoedMs: number;
+  readonly heldMs: number;
+}
+
 /** The message that carries a member's report. */
 export function missingFramesMessage(
   node: string,
   sessionId: Uint8Array,
-  report: NeedReport,
+  report: NeedReport & Partial<StampEcho>,
 ): ControlMessage {
   const needed = Buffer.alloc(2 * report.needed.length);
   for (const [at, count] of report.needed.entries()) needed.writeUInt16BE(count, 2 * at);

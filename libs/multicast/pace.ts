@@ -1,3 +1,5 @@
+import { type RoundTrip, unknownRoundTrip } from './round-trips.js';
+
 /** What a network and its hosts are good for. */
 export interface PaceLimits {
   /** Bytes per second to begin with, and at most. */
@@ -35,6 +37,7 @@ export interface Pace extends PaceLimits {
   readonly trial?: Trial;
   /** What this host's own link leaves beside what it serves. */
   readonly roomBytesPerS: number;
+  readonly roundTrip: RoundTrip;
   readonly cutMs: number;
   /** The most that has got through when something was lost, in bytes per second; 0: not known. */
   readonly capacityBytesPerS: number;
@@ -64,6 +67,7 @@ export function newPace(limits: PaceLimits, nowMs: number): Pace {
     lost: 0,
     countedFromMs: nowMs,
     roomBytesPerS: Number.POSITIVE_INFINITY,
+    roundTrip: unknownRoundTrip,
     cutMs: Number.NEGATIVE_INFINITY,
     capacityBytesPerS: 0,
     signMs: Number.NEGATIVE_INFINITY,

@@ -1,6 +1,6 @@
 import { nothingNeeded } from './missing-frames.js';
 import type { ReceiverEffect, ReceiverState } from './receiver-state.js';
-import { backlogEveryMs, backlogTold, responseSpreadMs } from './timing.js';
+import { backlogEveryMs, backlogTold, quietReportEveryMs, responseSpreadMs } from './timing.js';
 import { lacksHead } from './units.js';
 
 /*
@@ -37,7 +37,9 @@ export function interim(state: ReceiverState, nowMs: number): ReceiverEffect[] {
   const run = { first: examined, count: expectedFrames };
   const lostFrames = pass === 1 ? state.units.frames.countMissing(run) : 0;
   const headWanted = lacksHead(state.units);
-  if (lostFrames === 0 && !headWanted) return [];
+  const isQuiet = lostFrames === 0 && !headWanted;
+  if (isQuiet && nowMs - hearing.toldMs < quietReportEveryMs) return [];
+  hearing.toldMs = nowMs;
   const missingTotal = Math.max(1, lostFrames);
   const told = { ...nothingNeeded, pass, missingTotal, expectedFrames, lostFrames, headWanted };
   return [{ type: 'report', ...told, moreFollow: true }];

@@ -19,6 +19,8 @@ export interface Hearing {
   /** The sequences below this one have been looked through for losses in this pass. */
   examined: number;
   interimMs: number;
+  /** The last report within a pass on what was heard of it. */
+  toldMs: number;
   backlogMs: number;
   /** The first frame heard of the first pass. */
   joinedAt?: number;
@@ -129,6 +131,7 @@ export function initialReceiver(
       markedMs: nowMs,
       examined: 0,
       interimMs: nowMs,
+      toldMs: nowMs,
       backlogMs: nowMs - backlogEveryMs,
       anyMs: nowMs,
       frameMs: nowMs,

@@ -1,4 +1,4 @@
-import type { NeedReport } from './missing-frames.js';
+import type { NeedReport, StampEcho } from './missing-frames.js';
 import { maxSilences, maxStalledPasses } from './timing.js';
 
 /** What the leader knows of one participant. */
@@ -21,7 +21,7 @@ export interface Member {
 export type Members = ReadonlyMap<string, Member>;
 
 /** A participant's answer; nothing missing at all: it has everything. */
-export interface Report extends NeedReport {
+export interface Report extends NeedReport, StampEcho {
   readonly node: string;
 }
 

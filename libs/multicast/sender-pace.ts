@@ -3,17 +3,28 @@
  * and PGMCC), with slow start. Each cut is a trial: loss that stays although less leaves does not
  * come of the rate, but of bad cables; the rate is restored and so much loss is expected from then
  * on. Loss at less than the link was seen to carry is somebody else's traffic: to him goes the
- * larger part for a while.
+ * larger part for a while. What the round trip changes is in pace-way.ts.
  */
 
 import { framesOf, lossShareOf, type Pace, type Trial, used, withNothingCounted } from './pace.js';
+import {
+  aloneShare,
+  atLeast,
+  clearShare,
+  cutFactor,
+  fairShare,
+  keptShare,
+  raiseEveryMs,
+  sharedForMs,
+  slowStartFactor,
+  unclaimedShare,
+} from './pace-limits.js';
+import { doublings, halved, isLong, isQueued, tcpStep } from './pace-way.js';
 
-const minRateBytesPerS = 100_000;
 /** Loss on top of the ambient one that is taken for chance: so many standard deviations. */
 const noiseDeviations = 5;
 /** Small shares are counted for so long first: one report of one member says little. */
 const countForMs = 100;
-const clearShare = 0.1;
 const clearAfterMs = 50;
 /** Longer than reports on frames from before a cut take; a trial ends when it is as old again. */
 const settleMs = 100;
@@ -25,26 +36,15 @@ const fewLost = 20;
 const unmovedShare = 0.7;
 /** More than this no cable loses that is worth sending over. */
 const maxAmbientShare = 0.35;
-const cutFactor = 0.45;
 /** Room for the queue that has built up to drain. */
 const drainFactor = 0.95;
-/** Loss at less than this share of what the link carries: the rest is somebody else's. */
-const aloneShare = 0.97;
-/** Of the link, while it is shared; two signs so close make it so, for so long. */
-const fairShare = 0.4;
 /** Over so bad a cable TCP cannot claim its part of a full link: half is left to it unasked. */
 const badCableShare = 0.015;
-const badCableRate = 0.45;
 const signsWithinMs = 30_000;
-const sharedForMs = 10_000;
-/** No number of cuts goes below this share of what the link carries. */
-const leastShare = 0.05;
 /** How fast the ambient share follows what is reported. */
 const ambientFollows = 0.1;
 const doubtFactor = 1.25;
 const doubtShare = 0.002;
-const raiseEveryMs = 50;
-const slowStartFactor = 2;
 const lateBacklogPerMille = 500;
 const lateBacklogFactor = 0.8;
 /** Hosts that are busy tell so before they lose anything, so more may be tried soon. */
@@ -59,8 +59,6 @@ const stepShare = 0.0025;
 /** The same far below it, while nobody else uses the link. */
 const stepShareIfLow = 0.02;
 const lowShare = 0.3;
-/** A rate that less than this leaves of is too much for this host already. */
-const keptShare = 0.7;
 /** What a burst lasts at the rate, so that frames do not leave in heaps. */
 const burstMs = 2;
 /** Per window. */
@@ -128,8 +126,9 @@ export function withLeft(pace: Pace, bytes: number, heard: number, nowMs: number
 
 /** Within a pass, when a member tells what it has lost of late. */
 export function lossReported(before: Pace, lost: number, expected: number, nowMs: number): Pace {
-  if (nowMs - before.cutMs < settleMs) return before;
+  if (nowMs - before.cutMs < settleMs + before.roundTrip.longestMs) return before;
   const pace = { ...before, lost: before.lost + lost, expected: before.expected + expected };
+  if (isLong(pace)) return pace.lost > 0 ? halved(pace, nowMs) : pace;
   if (pace.trial) return tried(pace, pace.trial, nowMs);
   const countedMs = nowMs - pace.countedFromMs;
   const isClear = lossShareOf(pace) > clearShare && countedMs >= clearAfterMs;
@@ -171,11 +170,11 @@ function cut(pace: Pace, nowMs: number): Pace {
 function tried(pace: Pace, trial: Trial, nowMs: number): Pace {
   const ambient = pace.ambientLossShare;
   const lossShare = lossShareOf(pace);
-  const isEnough = nowMs - pace.cutMs >= trialMs && pace.lost >= fewLost;
+  const isEnough = nowMs - pace.cutMs >= trialMs + pace.roundTrip.longestMs && pace.lost >= fewLost;
   if (!isEnough) return pace;
   if (lossShare > maxAmbientShare) return cut({ ...pace, trial: undefined }, nowMs);
   const isUnmoved = lossShare - ambient > (trial.lossShare - ambient) * unmovedShare;
-  if (!isUnmoved) return moved(pace, nowMs);
+  if (!isUnmoved || isQueued(pace)) return moved(pace, nowMs);
   // The slower rate lost as much: it was not the rate, which is as before.
   return {
     ...withNothingCounted(pace, nowMs),
@@ -216,22 +215,19 @@ function isFruitless({ trial, cutMs, heard, lost }: Pace, nowMs: number): boolea
 
 function raised(pace: Pace, nowMs: number): number {
   const { rateBytesPerS, situation, capacityBytesPerS } = pace;
-  if (situation === 'slow-start') return rateBytesPerS * slowStartFactor;
+  if (situation === 'slow-start') return rateBytesPerS * slowStartFactor ** doublings(pace);
   if (situation === 'host-bound') return rateBytesPerS * hostBoundFactor;
   const isLow = nowMs >= pace.sharedUntilMs && rateBytesPerS < capacityBytesPerS * lowShare;
   const share = isLow ? stepShareIfLow : stepShare;
-  return rateBytesPerS + Math.max(capacityBytesPerS, rateBytesPerS) * share;
+  const step = Math.max(capacityBytesPerS, rateBytesPerS) * share;
+  return rateBytesPerS + Math.min(step, tcpStep(pace.roundTrip));
 }
 
 function ceiling(pace: Pace, nowMs: number): number {
   const { maxRateBytesPerS, capacityBytesPerS, sharedUntilMs, ambientLossShare } = pace;
   if (nowMs < sharedUntilMs) return capacityBytesPerS * fairShare;
-  const isBad = ambientLossShare >= badCableShare && capacityBytesPerS > 0;
-  return isBad ? capacityBytesPerS * badCableRate : maxRateBytesPerS;
-}
-
-function atLeast({ capacityBytesPerS }: Pace, rateBytesPerS: number): number {
-  return Math.max(minRateBytesPerS, capacityBytesPerS * leastShare, rateBytesPerS);
+  const isBad = ambientLossShare >= badCableShare || isLong(pace);
+  return isBad && capacityBytesPerS > 0 ? capacityBytesPerS * unclaimedShare : maxRateBytesPerS;
 }
 
 function withWindow(pace: Pace, nowMs: number): Pace {

@@ -9,6 +9,7 @@ import {
   passStart,
   wholeContainer,
 } from './pass-plan.js';
+import { noRoundTrips, type RoundTrips } from './round-trips.js';
 import { type Members, newMember, type Report } from './sender-members.js';
 import type { SessionOutcome } from './session.js';
 
@@ -32,6 +33,8 @@ export interface SenderState {
   readonly needs: Needs;
   readonly burstInFlight: boolean;
   readonly pace: Pace;
+  /** Changes in place. */
+  readonly roundTrips: RoundTrips;
   readonly multicastBytes: number;
   readonly repairBytes: number;
   /** The head goes again with the next burst; when it last did. */
@@ -89,6 +92,7 @@ export function initialSender(
     needs: noNeeds(geometry),
     burstInFlight: false,
     pace,
+    roundTrips: noRoundTrips(),
     multicastBytes: 0,
     repairBytes: 0,
     headDue: false,

@@ -1,3 +1,4 @@
+import { begun, seemsLong, withRoundTrip } from './pace-way.js';
 import {
   bytesOf,
   headOf,
@@ -8,6 +9,7 @@ import {
   repairPass,
   takeNeeds,
 } from './pass-plan.js';
+import { heardEcho } from './round-trips.js';
 import {
   absorbReport,
   allHeard,
@@ -39,6 +41,7 @@ import {
   greetingLimitMs,
   headEveryMs,
   maxPasses,
+  mostGreetingMs,
   responseWindowMs,
 } from './timing.js';
 
@@ -77,9 +80,11 @@ function started(state: SenderState, nowMs: number): SenderStep {
 
 /** Who misses the announcement misses the pass: it comes several times before the frames do. */
 function greeted(state: SenderState, nowMs: number): SenderStep {
-  if (nowMs >= state.nextBurstMs) return sendBurst(state, nowMs);
   const everyMs = nowMs - state.announcedMs;
-  return announced({ ...state, wakeAtMs: Math.min(state.nextBurstMs, nowMs + everyMs) }, nowMs);
+  const isUnsure = seemsLong(state.pace) && !state.pace.roundTrip.isSure;
+  const limitMs = isUnsure ? state.startedMs + mostGreetingMs : state.nextBurstMs;
+  if (nowMs >= limitMs) return sendBurst(state, nowMs);
+  return announced({ ...state, wakeAtMs: Math.min(limitMs, nowMs + everyMs) }, nowMs);
 }
 
 function ticked(state: SenderState, nowMs: number): SenderStep {
@@ -94,7 +99,8 @@ function ticked(state: SenderState, nowMs: number): SenderStep {
 
 /** Takes the next frames of the pass, up to a burst. */
 function sendBurst(state: SenderState, nowMs: number): SenderStep {
-  const pace = recovered(state.pace, nowMs);
+  const isFirst = state.situation === 'greeting';
+  const pace = recovered(isFirst ? begun(state.pace) : state.pace, nowMs);
   // Late timers are made up for, but not those of long ago.
   const plannedMs = Math.max(state.nextBurstMs, nowMs - maxLateMs);
   const room = burstFrames(pace, state.geometry.frameBytes, nowMs - plannedMs);
@@ -108,7 +114,7 @@ function sendBurst(state: SenderState, nowMs: number): SenderStep {
     pace: withLeft(pace, bytes, frames * outstanding(state.members).length, nowMs),
     cursor,
     headDue: false,
-    headMs: state.headDue || state.situation === 'greeting' ? nowMs : state.headMs,
+    headMs: state.headDue || isFirst ? nowMs : state.headMs,
     burstInFlight: true,
     multicastBytes: state.multicastBytes + (state.pass === 1 ? bytes : 0),
     repairBytes: state.repairBytes + (state.pass === 1 ? 0 : bytes),
@@ -159,10 +165,12 @@ function reported(state: SenderState, report: Report, nowMs: number): SenderStep
     takeNeeds(state.geometry, state.needs, report.firstBatch, report.needed);
   const isAwaited = isCurrent && state.situation === 'gathering';
   const members = absorbReport(state.members, report, isAwaited);
-  const next = { ...state, members };
+  const roundTrip = heardEcho(state.roundTrips, report, nowMs);
+  const next = { ...state, members, pace: withRoundTrip(state.pace, roundTrip, nowMs) };
   if (outstanding(members).length === 0) return finish(next, nowMs);
   if (state.situation === 'greeting') {
-    return allListen(members) ? sendBurst(next, nowMs) : [next, []];
+    const isReady = allListen(members) && !seemsLong(next.pace);
+    return isReady ? sendBurst(next, nowMs) : [next, []];
   }
   if (state.situation === 'sending' && isCurrent) {
     const headDue = next.headDue || (report.headWanted && nowMs - state.headMs >= headEveryMs);
@@ -175,7 +183,8 @@ function reported(state: SenderState, report: Report, nowMs: number): SenderStep
 /** For a member that loses frames, or will in a moment. */
 function slowedDown(state: SenderState, report: Report, nowMs: number): SenderState {
   const { lostFrames, expectedFrames, backlogPerMille } = report;
-  const pace = lossReported(state.pace, lostFrames, expectedFrames, nowMs);
+  const isLoss = lostFrames > 0 || expectedFrames === 0;
+  const pace = isLoss ? lossReported(state.pace, lostFrames, expectedFrames, nowMs) : state.pace;
   if (backlogPerMille === 0) return { ...state, pace };
   const nextBurstMs = Math.max(state.nextBurstMs, nowMs + pauseMs(backlogPerMille));
   const wakeAtMs = state.burstInFlight ? undefined : nextBurstMs;

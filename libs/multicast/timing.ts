@@ -1,6 +1,6 @@
 /** Time constants of MCTP; the README says what each is for. */
 const leastGreetingMs = 50;
-const mostGreetingMs = 500;
+export const mostGreetingMs = 500;
 /** Waiting for a member that does not listen yet pays, up to this share of the pass. */
 const greetingShare = 0.25;
 /** How often at most the head is repeated within a pass. */
@@ -32,6 +32,8 @@ export const askAfterMs = 500;
 export const leaderGoneMs = 10_000;
 /** Least time between two reports within one pass. */
 export const interimEveryMs = 50;
+/** The same where nothing is lost: the way to a member stays measured. */
+export const quietReportEveryMs = 1_000;
 /** Frames overtake each other on hosts of several processors: no loss is told sooner. */
 export const lateMs = 20;
 /** Least time between reports of a buffer that fills up; how often a member looks at its own. */

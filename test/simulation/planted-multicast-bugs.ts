@@ -141,9 +141,23 @@ export const plantedMulticastBugs: readonly PlantedBug[] = [
   },
   {
     name: 'the pace does not halve for TCP',
-    file: 'libs/multicast/sender-pace.js',
+    file: 'libs/multicast/pace-limits.js',
     from: 'const cutFactor = 0.45;',
     to: 'const cutFactor = 0.99;',
     tests: ['dist/libs/multicast/sender-pace.spec'],
+  },
+  {
+    name: 'a long way is taken for a LAN',
+    file: 'libs/multicast/pace-way.js',
+    from: 'const longWayMs = 25;',
+    to: 'const longWayMs = 1e9;',
+    tests: ['dist/libs/multicast/sender-pace.spec', 'dist/libs/multicast/session-way.spec'],
+  },
+  {
+    name: 'the time that a stamp is held counts as the way',
+    file: 'libs/multicast/round-trips.js',
+    from: 'nowMs - echoedMs - heldMs',
+    to: 'nowMs - echoedMs',
+    tests: ['dist/libs/multicast/round-trips.spec'],
   },
 ];

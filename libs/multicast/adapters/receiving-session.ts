@@ -46,6 +46,7 @@ export class ReceivingSession {
   private open?: Open;
   private hasFailed = false;
   private lacksKey = false;
+  private stampHeardMs: number;
   private timer: Cancel = () => undefined;
   private ending: Promise<void> = Promise.resolve();
 
@@ -58,6 +59,7 @@ export class ReceivingSession {
     private readonly onOver: (session: ReceivingSession, answersOn: boolean) => void,
   ) {
     const { containerBytes, headBytes, frameBytes, sessionId } = announcement;
+    this.stampHeardMs = options.clock.nowMs();
     this.geometry = geometryOf(Number(containerBytes), headBytes, frameBytes);
     this.session = Buffer.from(sessionId).toString('hex');
     if (announcement.dataPort === 0) {
@@ -83,7 +85,9 @@ export class ReceivingSession {
     const isOther = leader.address !== this.leader.address || leader.port !== this.leader.port;
     // Two leaders may send the same container; one that does not count on this node cannot end it.
     if (isOther && !announcement.participants.includes(this.options.node)) return;
-    this.announcement = announcement;
+    const stampMs = announcement.stampMs || this.announcement.stampMs;
+    if (stampMs !== this.announcement.stampMs) this.stampHeardMs = this.options.clock.nowMs();
+    this.announcement = { ...announcement, stampMs };
     this.leader = leader;
     if (announcement.passEnded) this.data?.catchUp();
     if (this.hasFailed && announcement.passEnded) this.askForUnicast();
@@ -251,8 +255,10 @@ export class ReceivingSession {
   }
 
   private report(report: NeedReport): void {
-    const { control, node } = this.options;
-    control.send(missingFramesMessage(node, this.announcement.sessionId, report), this.leader);
+    const { control, node, clock } = this.options;
+    const { sessionId, stampMs } = this.announcement;
+    const echo = { echoedMs: stampMs, heldMs: clock.nowMs() - this.stampHeardMs };
+    control.send(missingFramesMessage(node, sessionId, { ...report, ...echo }), this.leader);
   }
 
   private askForUnicast(): void {

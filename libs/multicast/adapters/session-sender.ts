@@ -168,7 +168,7 @@ class SendingSession {
   }
 
   private announce(effect: Extract<SenderEffect, { type: 'announce' }>): void {
-    const { control, data, subject } = this.options;
+    const { control, data, subject, clock } = this.options;
     const announcement = create(SessionAnnouncementSchema, {
       sessionId: this.sessionId,
       assignmentId: subject.assignmentId,
@@ -185,6 +185,7 @@ class SendingSession {
       keyEpoch: this.keyEpoch,
       pass: effect.pass,
       passEnded: effect.passEnded,
+      stampMs: clock.nowMs(),
     });
     const message: ControlMessage = create(ControlMessageSchema, {
       message: { case: 'sessionAnnouncement', value: announcement },
@@ -194,7 +195,8 @@ class SendingSession {
       const address = this.addresses.get(node);
       if (address) control.send(message, address);
     }
-    this.options.onAnnouncement?.(announcement);
+    // What is repeated later would make the way look longer than it is.
+    this.options.onAnnouncement?.({ ...announcement, stampMs: 0 });
   }
 
   private async send(pass: number, items: readonly PassItem[]): Promise<void> {
