@@ -265,7 +265,7 @@ class Agent implements RunningAgent {
     return new Leader({
       node,
       segment,
-      clock: systemClock,
+      clock: steadyClock,
       httpUrl: this.http.url,
       runtime: this.runtime,
       link: this.desk.link,

@@ -1,4 +1,4 @@
-import { create } from '@bufbuild/protobuf';
+import { create, toBinary } from '@bufbuild/protobuf';
 import {
   type ControlMessage,
   ControlMessageSchema,
@@ -57,17 +57,71 @@ export function treeAnnouncement(
 
 /** Where a participant pulls a container that is not multicast from, best first. */
 export function unicastSources(
-  { breadth, participants, relayUrls, unicastUrl }: SessionAnnouncement,
+  announcement: SessionAnnouncement,
   node: string,
 ): Pick<PullRequest, 'sourceUrls' | 'firstPatience'> {
-  const index = participants.indexOf(node);
+  const { breadth, participants, relayUrls, unicastUrl, firstRelay } = announcement;
+  const index = announcement.firstParticipant + participants.indexOf(node);
   const { parent, depth } = breadth > 0 ? memberPlace(breadth, index) : noPlace;
-  const relayUrl = parent === undefined ? undefined : relayUrls[parent];
+  const relayUrl = parent === undefined ? undefined : relayUrls[parent - firstRelay];
   if (relayUrl === undefined) return { sourceUrls: [unicastUrl] };
   const firstPatience = { waitMs: (depth - 1) * waitPerLevelMs, stallMs: relayStallMs };
   return { sourceUrls: [relayUrl, unicastUrl], firstPatience };
 }
 
+/** What names take in one announcement, so that it fits a datagram. */
+const namesBytes = 40_000;
+
+/** The same in announcements that fit a datagram, each with the relays of its participants. */
+export function inDatagrams(announcement: SessionAnnouncement): SessionAnnouncement[] {
+  const { participants, relayUrls } = announcement;
+  const parts: SessionAnnouncement[] = [];
+  let [first, bytes] = [0, 0];
+  for (const [index, node] of participants.entries()) {
+    const ownBytes = Buffer.byteLength(node) + Buffer.byteLength(relayUrls[index] ?? '');
+    if (bytes + ownBytes > namesBytes && index > first) {
+      parts.push(partOf(announcement, first, index));
+      [first, bytes] = [index, 0];
+    }
+    bytes += ownBytes;
+  }
+  return [...parts, partOf(announcement, first, participants.length)];
+}
+
+function partOf(whole: SessionAnnouncement, first: number, end: number): SessionAnnouncement {
+  const { breadth, participants, relayUrls } = whole;
+  const parentOf = (index: number) =>
+    breadth > 0 ? memberPlace(breadth, index).parent : undefined;
+  const firstRelay = parentOf(first) ?? 0;
+  const endRelay = (parentOf(end - 1) ?? -1) + 1;
+  return {
+    ...whole,
+    ...{ participants: participants.slice(first, end), firstParticipant: first },
+    ...{ relayUrls: relayUrls.slice(firstRelay, endRelay), firstRelay },
+  };
+}
+
+/** As many of them as fit a datagram, from `turn` on: who repeats them takes turns. */
+export function fittingAnnouncements(
+  all: readonly SessionAnnouncement[],
+  turn: number,
+): SessionAnnouncement[] {
+  const fitting: SessionAnnouncement[] = [];
+  let room = repeatedBytes;
+  for (let at = 0; at < all.length && fitting.length < repeatedAtOnce; at++) {
+    const next = all[(turn + at) % all.length];
+    if (!next) break;
+    const bytes = toBinary(SessionAnnouncementSchema, next).length;
+    if (bytes > room) continue;
+    fitting.push(next);
+    room -= bytes;
+  }
+  return fitting;
+}
+
+/** Of a Leader Alive, which has to be one datagram. */
+const repeatedBytes = 50_000;
+const repeatedAtOnce = 8;
 const noPlace: MemberPlace = { depth: 1 };
 /** How long a member that passes on may take for a block: slower ones are no help. */
 const relayStallMs = 2_000;

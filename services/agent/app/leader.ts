@@ -20,9 +20,10 @@ import type { ContainerPuller, Pulled } from '../adapters/container-puller.js';
 import { SpoolFailed } from '../adapters/pull-request.js';
 import {
   digestOf,
+  fittingAnnouncements,
+  inDatagrams,
   lateAnnouncement,
   treeAnnouncement,
-  unicastAnnouncement,
 } from './announcements.js';
 import { type CollectionHost, collectUntilSettled } from './collection.js';
 import type { ControlLink } from './control-link.js';
@@ -68,19 +69,19 @@ export interface LeaderOptions {
 /** One assignment in this leader's hands. */
 interface Distribution {
   readonly notification: Notification;
-  announcement?: SessionAnnouncement;
+  /** What Leader Alive repeats of it. */
+  announcements: readonly SessionAnnouncement[];
   unicastBytes: number;
   outcome?: SessionOutcome;
   reports?: readonly AssignmentReport[];
 }
 
 const keptDistributions = 64;
-/** Leader Alive must stay one datagram. */
-const announcedAtOnce = 8;
 
 /** The part of an agent that leads: pulls assignments, passes them on, gathers the reports. */
 export class Leader {
   private readonly distributions = new Map<string, Distribution>();
+  private turn = 0;
 
   constructor(private readonly options: LeaderOptions) {}
 
@@ -91,7 +92,11 @@ export class Leader {
       if (known.reports) void this.publishReports(known, known.reports);
       return;
     }
-    const distribution: Distribution = { notification, unicastBytes: 0 };
+    const distribution: Distribution = {
+      notification,
+      announcements: [],
+      unicastBytes: 0,
+    };
     this.distributions.set(notification.assignmentId, distribution);
     this.forgetOldest();
     const { assignmentId, runId, traceparent } = notification;
@@ -103,8 +108,8 @@ export class Leader {
 
   /** What Leader Alive repeats: assignments that not every member has reported. */
   announcements(): SessionAnnouncement[] {
-    const all = [...this.distributions.values()].flatMap(({ announcement }) => announcement ?? []);
-    return all.slice(-announcedAtOnce);
+    const all = [...this.distributions.values()].flatMap(({ announcements }) => announcements);
+    return fittingAnnouncements(all.reverse(), this.turn++);
   }
 
   /** A member reported after its report was given up. */
@@ -174,8 +179,8 @@ export class Leader {
       .filter(({ status }) => status === NodeStatus.MISSING || status === NodeStatus.FAILED)
       .map((report) => report.node)
       .filter((name) => name !== node);
-    if (missed.length === 0) delete distribution.announcement;
-    else distribution.announcement = lateAnnouncement(distribution.notification, missed, httpUrl);
+    const late = lateAnnouncement(distribution.notification, missed, httpUrl);
+    distribution.announcements = missed.length === 0 ? [] : inDatagrams(late);
   }
 
   /** Members that multicast does not reach are told to pull. */
@@ -186,20 +191,22 @@ export class Leader {
     if (others.length === 0) return;
     const deaf = others.filter((name) => !hearsMulticast(name));
     const toPull = (nodes: readonly string[]) =>
-      treeAnnouncement(notification, nodes, httpUrl, runtime.members);
-    if (deaf.length > 0) announce(toPull(deaf));
+      inDatagrams(treeAnnouncement(notification, nodes, httpUrl, runtime.members));
+    const forDeaf = deaf.length > 0 ? toPull(deaf) : [];
+    distribution.announcements = forDeaf;
+    for (const announcement of forDeaf) announce(announcement);
     const hearing = others.filter(hearsMulticast);
     const reachable = runtime.members.filter(({ register }) => hearing.includes(register.node));
     if (reachable.length > 0) {
       distribution.outcome = await multicast(notification, path, reachable, (announcement) => {
-        distribution.announcement = { ...announcement, participants: hearing };
+        distribution.announcements = [...forDeaf, { ...announcement, participants: hearing }];
       });
     }
-    distribution.announcement = unicastAnnouncement(notification, others, httpUrl);
+    distribution.announcements = toPull(others);
     const unicast = distribution.outcome?.unicast ?? [];
     if (unicast.length === 0) return;
     log(`${notification.assignmentId} is pulled by ${unicast.join(', ')}: no multicast is heard`);
-    announce(toPull(unicast));
+    for (const announcement of toPull(unicast)) announce(announcement);
   }
 
   /** Asks who is next until nobody is, and passes each notification on. */
