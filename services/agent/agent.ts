@@ -263,10 +263,7 @@ class Agent implements RunningAgent {
   private makeLeader(): Leader {
     const { segment, node } = this.config;
     return new Leader({
-      node,
-      segment,
-      clock: steadyClock,
-      httpUrl: this.http.url,
+      ...{ node, segment, clock: steadyClock, httpUrl: this.http.url },
       runtime: this.runtime,
       link: this.desk.link,
       puller: this.puller,
@@ -274,7 +271,10 @@ class Agent implements RunningAgent {
       multicast: (notification, path, members, onAnnouncement) =>
         this.sendToMembers(notification, path, members, onAnnouncement),
       hearsMulticast: (name) => this.transport.hearsMulticast(name),
-      announce: (value) => this.transport.control.broadcast(messageOf(value)),
+      announce: (value) => {
+        this.statistics.toldToPull(value);
+        this.transport.control.broadcast(messageOf(value));
+      },
       tell: (url, signed, traceparent) => tellLeader(this.access.http, url, signed, traceparent),
       signedTree: (path) => signedTreeOf(path, this.trust),
       executeHere: (id, path) => void this.member.executeAndReport(id, path, false),

@@ -60,13 +60,21 @@ export function unicastSources(
   announcement: SessionAnnouncement,
   node: string,
 ): Pick<PullRequest, 'sourceUrls' | 'firstPatience'> {
-  const { breadth, participants, relayUrls, unicastUrl, firstRelay } = announcement;
-  const index = announcement.firstParticipant + participants.indexOf(node);
-  const { parent, depth } = breadth > 0 ? memberPlace(breadth, index) : noPlace;
-  const relayUrl = parent === undefined ? undefined : relayUrls[parent - firstRelay];
+  const { unicastUrl } = announcement;
+  const { relayUrl, depth } = placeOf(announcement, announcement.participants.indexOf(node));
   if (relayUrl === undefined) return { sourceUrls: [unicastUrl] };
   const firstPatience = { waitMs: (depth - 1) * waitPerLevelMs, stallMs: relayStallMs };
   return { sourceUrls: [relayUrl, unicastUrl], firstPatience };
+}
+
+/** Where a participant stands. @param at its index in this announcement */
+export function placeOf(
+  { breadth, relayUrls, firstParticipant, firstRelay }: SessionAnnouncement,
+  at: number,
+): { readonly depth: number; readonly relayUrl?: string } {
+  const { parent, depth } = breadth > 0 ? memberPlace(breadth, firstParticipant + at) : noPlace;
+  const relayUrl = parent === undefined ? undefined : relayUrls[parent - firstRelay];
+  return relayUrl === undefined ? { depth: 1 } : { depth, relayUrl };
 }
 
 /** What names take in one announcement, so that it fits a datagram. */

@@ -7,10 +7,12 @@ import {
   NextLeaderSchema,
   NodeStatus,
   NotificationSchema,
+  RegisterSchema,
 } from '#libs/contracts/index.js';
 import { VirtualClock } from '#libs/testkit/virtual-clock.js';
 import { SpoolFailed } from '../adapters/pull-request.js';
-import { Leader } from './leader.js';
+import { unicastSources } from './announcements.js';
+import { Leader, type LeaderOptions } from './leader.js';
 
 type Report = IngressReport['report'];
 
@@ -32,7 +34,10 @@ const prepared = (node: string) =>
   });
 
 /** A leader named `a` with one member, `b`, of whom all that it does is written down. */
-function leader(pull: () => Promise<void> = async () => undefined) {
+function leader(
+  changes: Partial<LeaderOptions['runtime']> = {},
+  pull: () => Promise<void> = async () => undefined,
+) {
   const pulls: string[] = [];
   const told: string[] = [];
   const published: Report[] = [];
@@ -43,6 +48,7 @@ function leader(pull: () => Promise<void> = async () => undefined) {
     isLeader: true,
     isRunning: true,
     collectReports: async () => [prepared('a'), prepared('b')],
+    ...changes,
   };
   let resolve: () => void = () => undefined;
   const done = new Promise<void>((settled) => {
@@ -107,6 +113,20 @@ test('a replayed notification has nothing pulled again, only the report repeated
   expect(more).toEqual([]);
 });
 
+test('Leader Alive repeats the tree: who missed it does not turn to the leader', async () => {
+  const nodes = ['a', 'b', 'c', 'd', 'e'];
+  const members = nodes.map((node) => ({
+    register: create(RegisterSchema, { node, httpUrl: `http://${node}` }),
+  }));
+  const { it } = leader({ members, collectReports: () => new Promise(() => undefined) });
+  it.notified({ ...notification, nodes, containerBytes: 2n ** 30n });
+  await new Promise(setImmediate);
+  const [repeated, ...more] = it.announcements();
+  expect(more).toEqual([]);
+  expect(repeated && unicastSources(repeated, 'b').sourceUrls).toEqual(['http://a']);
+  expect(repeated && unicastSources(repeated, 'e').sourceUrls).toEqual(['http://b', 'http://a']);
+});
+
 const failures: [string, Error, string][] = [
   ['whose disk is full', new SpoolFailed('no space left'), 'no space left'],
   ['that gets it too late', new AssignmentRefused('expired', 'over since 1970'), 'over since 1970'],
@@ -114,7 +134,7 @@ const failures: [string, Error, string][] = [
 test.each(failures)(
   'a leader %s forwards nothing and fails at once for all',
   async (_, error, reason) => {
-    const { it, told, published, done } = leader(() => Promise.reject(error));
+    const { it, told, published, done } = leader({}, () => Promise.reject(error));
     it.notified(notification);
     await done;
     expect(told).toEqual([]);

@@ -41,6 +41,29 @@ describe('what a leader tells of its segment', () => {
     ]);
   });
 
+  test('names from whom each member was told to pull the newest container, and how deep', () => {
+    const statistics = new SegmentStatistics('lan');
+    const urlOf = (node: string) => `https://${node}`;
+    const known = ['a', 'b', 'c', 'd', 'e'].map((node) => ({
+      register: create(RegisterSchema, { node, httpUrl: urlOf(node) }),
+    }));
+    const tree = {
+      ...{ assignmentId: 'new', participants: ['b', 'c', 'd', 'e'], unicastUrl: urlOf('a') },
+      ...{ breadth: 2, relayUrls: [urlOf('b')] },
+    };
+    const old = { assignmentId: 'old', participants: ['a'], unicastUrl: urlOf('z') };
+    statistics.toldToPull(create(SessionAnnouncementSchema, old));
+    statistics.toldToPull(create(SessionAnnouncementSchema, tree));
+    const { members: told } = statistics.status(leader, known, facts);
+    expect(told.map(({ node, pullsFrom, depth }) => [node, pullsFrom, depth])).toEqual([
+      ['a', '', 0],
+      ['b', 'a', 1],
+      ['c', 'a', 1],
+      ['d', 'b', 2],
+      ['e', 'b', 2],
+    ]);
+  });
+
   test('says when the leader was elected and what had ended before', () => {
     const statistics = new SegmentStatistics('lan');
     statistics.leaderChanged('b', 1_000);

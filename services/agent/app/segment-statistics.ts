@@ -8,11 +8,17 @@ import {
 import type { SegmentLeader, SegmentMember } from '#libs/election/segment.js';
 import type { PeerReach } from '#libs/multicast/reachability.js';
 import type { SessionOutcome } from '#libs/multicast/session.js';
+import { placeOf } from './announcements.js';
 
 interface Loss {
   frames: number;
   missed: number;
   sessions: number;
+}
+
+interface Place {
+  readonly depth: number;
+  readonly sourceUrl: string;
 }
 
 /** What the channel tells of itself. */
@@ -37,6 +43,8 @@ export class SegmentStatistics {
   private repairBytes = 0;
   private unicastBytes = 0;
   private sessionMs = 0;
+  /** Of the newest container that members were told to pull. */
+  private pulled = { assignmentId: '', places: new Map<string, Place>() };
 
   constructor(private readonly segment: string) {}
 
@@ -84,11 +92,24 @@ export class SegmentStatistics {
     this.unicastBytes += bytes;
   }
 
+  /** Members were told to pull a container: from whom is the segment's tree. */
+  toldToPull(announcement: SessionAnnouncement): void {
+    const { assignmentId, participants, unicastUrl } = announcement;
+    if (assignmentId !== this.pulled.assignmentId) {
+      this.pulled = { assignmentId, places: new Map() };
+    }
+    for (const [at, node] of participants.entries()) {
+      const { depth, relayUrl = unicastUrl } = placeOf(announcement, at);
+      this.pulled.places.set(node, { depth, sourceUrl: relayUrl });
+    }
+  }
+
   status(
     leader: SegmentLeader | undefined,
     members: readonly SegmentMember[],
     facts: ChannelFacts,
   ): SegmentStatus {
+    const names = new Map(members.map(({ register }) => [register.httpUrl, register.node]));
     const modes = new Map(facts.peers.map(({ node, mode }) => [node, mode]));
     return create(SegmentStatusSchema, {
       segment: this.segment,
@@ -101,12 +122,15 @@ export class SegmentStatistics {
       electionReason: this.electionReason,
       members: members.map(({ register: { node, address, port } }) => {
         const loss = this.losses.get(node);
+        const place = this.pulled.places.get(node);
         return {
           node,
           address: port ? `${address}:${port}` : '',
           mode: node === leader?.node ? 'leader' : (modes.get(node) ?? 'unprobed'),
           lossPerMillion: loss ? Math.round((loss.missed * 1_000_000) / loss.frames) : 0,
           sessions: loss?.sessions ?? 0,
+          pullsFrom: place ? (names.get(place.sourceUrl) ?? place.sourceUrl) : '',
+          depth: place?.depth ?? 0,
         };
       }),
       sessions: this.sessions,

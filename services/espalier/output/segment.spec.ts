@@ -35,6 +35,20 @@ describe('the description of a segment', () => {
     expect(text).toMatch(/p2 +- +multicast +1\.23 % +4/);
   });
 
+  it('shows who pulls from whom where multicast is not heard', () => {
+    const members = [
+      { node: 'p1', mode: 'leader' },
+      { node: 'p2', mode: 'unicast', pullsFrom: 'p1', depth: 1 },
+      { node: 'p3', mode: 'unicast', pullsFrom: 'p2', depth: 2 },
+    ];
+    const status = { leader: 'p1', mode: 'unicast', members };
+    const text = renderSegment(create(SegmentDetailSchema, { segment, status }));
+    expect(text).toMatch(/MEMBER.*PULLS FROM +DEPTH/);
+    expect(text).toMatch(/p1 .*leader.*- +-/);
+    expect(text).toMatch(/p2 .*unicast.* p1 +1/);
+    expect(text).toMatch(/p3 .*unicast.* p2 +2/);
+  });
+
   it('shows what the log knows when the leader does not answer', () => {
     const unreachable = 'its leader p1 does not answer: timeout';
     const text = renderSegment(create(SegmentDetailSchema, { segment, unreachable }));

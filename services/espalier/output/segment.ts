@@ -58,6 +58,8 @@ function memberTable(members: readonly MemberStatus[]): string {
       ['reached by', ({ mode }) => mode],
       ['loss', (member) => (member.sessions ? `${member.lossPerMillion / 10_000} %` : '-')],
       ['sessions', ({ sessions }) => (sessions ? String(sessions) : '-')],
+      ['pulls from', ({ pullsFrom }) => pullsFrom || '-'],
+      ['depth', ({ depth }) => (depth ? String(depth) : '-')],
     ],
     members,
     'no members',
