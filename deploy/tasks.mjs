@@ -98,8 +98,8 @@ function program(path) {
 }
 
 /**
- * Where tests keep their files: in memory, where that has room and programs may be run from it. They
- * write and remove a hundred thousand files and many databases, which no power cut puts at risk.
+ * Where tests keep their files: in memory, where that has room and programs may be run from it.
+ * They write and remove a hundred thousand files and many databases, all of a few minutes' life.
  */
 function scratchPlace() {
   try {

@@ -19,7 +19,7 @@ function maker(): { repairs: RepairMaker; reads: ByteRange[] } {
 }
 
 describe('repair frames', () => {
-  test('are the same whether they were made beforehand or are made when they are asked for', async () => {
+  test('are the same whether made beforehand or when they are asked for', async () => {
     const [early, late] = [maker(), maker()];
     await early.repairs.prepare(geometry.frameCount);
     await early.repairs.prepare(geometry.frameCount);

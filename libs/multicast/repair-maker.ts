@@ -2,7 +2,7 @@ import { framesOfBatch, type Geometry, rangeOfRun } from './geometry.js';
 import { ParityCodec } from './kernels/parity.js';
 import type { ByteRange } from './session.js';
 
-/** A cable that loses one frame in a hundred takes so many of a batch from the unluckiest of four. */
+/** A cable that loses one frame in a hundred takes so many of a batch from one of four. */
 const preparedFrames = 6;
 /** A call must not hold up what is being sent. */
 const mostAtOnce = 2;

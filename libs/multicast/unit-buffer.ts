@@ -96,7 +96,7 @@ export class UnitBuffer {
     });
   }
 
-  /** One memory for all that is read: reads follow each other, and new memory is dear to collect. */
+  /** One memory for all reads: they follow each other, and new memory is dear to collect. */
   private readRoom(length: number): Uint8Array {
     if (this.reading.length < length) this.reading = Buffer.allocUnsafeSlow(length);
     return this.reading.subarray(0, length);

@@ -13,7 +13,8 @@ import { measurePeers, type PeerFigures } from './delta-peers.js';
  * compared (`scanMs`), its new content stored, the assignment made (`encodeMs`) and applied to a
  * copy of the old tree (`decodeMs`). The result is compared with the new tree; a difference is a
  * failure. As in a service that runs, one process publishes the old tree first, then the new one;
- * with `--cold` a new process publishes the new one. `--peers` measures rsync, zstd and xdelta3 beside it where they are installed.
+ * with `--cold` a new process publishes the new one. `--peers` measures rsync, zstd and xdelta3
+ * beside it where they are installed.
  */
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
