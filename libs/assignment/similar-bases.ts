@@ -11,7 +11,7 @@ import { Sketches } from './sketches.js';
  * Files of the base are read for this until there were so many bytes: some, and as many as the new
  * files have, but no more than that.
  */
-const someCandidateBytes = 8 * 1024 ** 2;
+const someCandidateBytes = 16 * 1024 ** 2;
 const candidateShare = 1;
 /** Asked of the thread that reads them. */
 const limits = { atOnce: 16 };
