@@ -1,20 +1,16 @@
 /*
- * What the way to the limiting receiver and back changes about the pace. It grows no faster than
- * TCP over the same way; a queue on a link that carries more is of somebody else's making; and over
- * a way that is longer than a LAN's it is TCP's own AIMD: slow start from TCP's first window, half
- * after each loss, and half of the link left to others unasked.
+ * What the way to the limiting receiver and back changes about the pace. Over one that was found to
+ * be longer than a LAN's before the first frame left, it is TCP's own AIMD: slow start from TCP's
+ * first window, a segment more each round trip, half after each loss, and half of the link left to
+ * others unasked. In a LAN it changes nothing: hosts that are busy answer later than any queue.
  */
 
 import { type Pace, used, withNothingCounted } from './pace.js';
 import {
-  aloneShare,
   atLeast,
   clearShare,
   cutFactor,
-  fairShare,
-  keptShare,
   raiseEveryMs,
-  sharedForMs,
   slowStartFactor,
   unclaimedShare,
 } from './pace-limits.js';
@@ -22,26 +18,18 @@ import type { RoundTrip } from './round-trips.js';
 
 /** Longer than busy hosts of a LAN take, again and again, to answer. */
 const longWayMs = 25;
-/** The same for what is more than the way without queues. */
-const longQueueMs = 20;
 /** Of Ethernet's TCP, and what it begins with (RFC 6928). */
 const segmentBytes = 1_448;
 const firstWindowBytes = 10 * segmentBytes;
 
-/**
- * What the limiting receiver's reports say. A queue although less leaves than the link carries is
- * of somebody else's making.
- */
-export function withRoundTrip(pace: Pace, roundTrip: RoundTrip, nowMs: number): Pace {
-  // Where less leaves than is allowed, the queue is on this host's own link.
-  const isKept = pace.leftRate > pace.rateBytesPerS * keptShare;
-  const isBelow = used(pace) < pace.capacityBytesPerS * aloneShare;
-  const isOthers = isKept && isBelow && isQueued({ roundTrip });
-  const forMs = Math.max(sharedForMs, tcpClimbMs(pace.capacityBytesPerS, roundTrip));
-  const sharedUntilMs = isOthers ? nowMs + forMs : pace.sharedUntilMs;
-  const most = isOthers ? pace.capacityBytesPerS * fairShare : Number.POSITIVE_INFINITY;
-  const rateBytesPerS = Math.min(pace.rateBytesPerS, most);
-  return { ...pace, roundTrip, sharedUntilMs, rateBytesPerS };
+/** What the limiting receiver's reports say. */
+export function withRoundTrip(pace: Pace, roundTrip: RoundTrip): Pace {
+  return { ...pace, roundTrip };
+}
+
+/** How much longer reports are under way than in a LAN. */
+export function waitMs(pace: Pace): number {
+  return isLong(pace) ? pace.roundTrip.longestMs : 0;
 }
 
 /** Whether the way is long by what is known so far. */
@@ -51,24 +39,15 @@ export function seemsLong({ roundTrip }: Pace): boolean {
 
 /** When the first frame is to leave: over a long way as slowly as TCP begins. */
 export function begun(pace: Pace): Pace {
-  if (!isLong(pace)) return pace;
+  if (!seemsLong(pace) || !pace.roundTrip.isSure) return pace;
   const firstBytesPerS = (1_000 * firstWindowBytes) / pace.roundTrip.wayMs;
-  return { ...pace, rateBytesPerS: atLeast(pace, firstBytesPerS) };
-}
-
-export function isQueued({ roundTrip }: Pick<Pace, 'roundTrip'>): boolean {
-  return roundTrip.standingMs - roundTrip.wayMs > longQueueMs;
+  return { ...pace, isFar: true, rateBytesPerS: atLeast(pace, firstBytesPerS) };
 }
 
 /** What TCP grows by in the same time: a segment each round trip. */
-export function tcpStep({ standingMs }: RoundTrip): number {
-  const roundTripS = standingMs / 1_000;
-  return roundTripS > 0 ? (segmentBytes * raiseEveryMs) / 1_000 / roundTripS ** 2 : Infinity;
-}
-
-/** How long TCP grows until it has half of such a link. */
-function tcpClimbMs(capacityBytesPerS: number, { longestMs }: RoundTrip): number {
-  return ((capacityBytesPerS / 2) * longestMs ** 2) / 1_000 / segmentBytes;
+export function tcpStep(pace: Pace): number {
+  const roundTripS = pace.roundTrip.standingMs / 1_000;
+  return isLong(pace) ? (segmentBytes * raiseEveryMs) / 1_000 / roundTripS ** 2 : Infinity;
 }
 
 /** Over a long way nothing is heard of a rate for a round trip, and one more is left for queues. */
@@ -77,7 +56,7 @@ export function doublings(pace: Pace): number {
 }
 
 export function isLong(pace: Pace): boolean {
-  return seemsLong(pace) && pace.roundTrip.isSure;
+  return pace.isFar && seemsLong(pace);
 }
 
 /** Over a long way each loss counts as it does for TCP, whatever it comes of. */

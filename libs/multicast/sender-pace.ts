@@ -19,7 +19,7 @@ import {
   slowStartFactor,
   unclaimedShare,
 } from './pace-limits.js';
-import { doublings, halved, isLong, isQueued, tcpStep } from './pace-way.js';
+import { doublings, halved, isLong, tcpStep, waitMs } from './pace-way.js';
 
 /** Loss on top of the ambient one that is taken for chance: so many standard deviations. */
 const noiseDeviations = 5;
@@ -126,7 +126,7 @@ export function withLeft(pace: Pace, bytes: number, heard: number, nowMs: number
 
 /** Within a pass, when a member tells what it has lost of late. */
 export function lossReported(before: Pace, lost: number, expected: number, nowMs: number): Pace {
-  if (nowMs - before.cutMs < settleMs + before.roundTrip.longestMs) return before;
+  if (nowMs - before.cutMs < settleMs + waitMs(before)) return before;
   const pace = { ...before, lost: before.lost + lost, expected: before.expected + expected };
   if (isLong(pace)) return pace.lost > 0 ? halved(pace, nowMs) : pace;
   if (pace.trial) return tried(pace, pace.trial, nowMs);
@@ -170,11 +170,11 @@ function cut(pace: Pace, nowMs: number): Pace {
 function tried(pace: Pace, trial: Trial, nowMs: number): Pace {
   const ambient = pace.ambientLossShare;
   const lossShare = lossShareOf(pace);
-  const isEnough = nowMs - pace.cutMs >= trialMs + pace.roundTrip.longestMs && pace.lost >= fewLost;
+  const isEnough = nowMs - pace.cutMs >= trialMs + waitMs(pace) && pace.lost >= fewLost;
   if (!isEnough) return pace;
   if (lossShare > maxAmbientShare) return cut({ ...pace, trial: undefined }, nowMs);
   const isUnmoved = lossShare - ambient > (trial.lossShare - ambient) * unmovedShare;
-  if (!isUnmoved || isQueued(pace)) return moved(pace, nowMs);
+  if (!isUnmoved) return moved(pace, nowMs);
   // The slower rate lost as much: it was not the rate, which is as before.
   return {
     ...withNothingCounted(pace, nowMs),
@@ -220,7 +220,7 @@ function raised(pace: Pace, nowMs: number): number {
   const isLow = nowMs >= pace.sharedUntilMs && rateBytesPerS < capacityBytesPerS * lowShare;
   const share = isLow ? stepShareIfLow : stepShare;
   const step = Math.max(capacityBytesPerS, rateBytesPerS) * share;
-  return rateBytesPerS + Math.min(step, tcpStep(pace.roundTrip));
+  return rateBytesPerS + Math.min(step, tcpStep(pace));
 }
 
 function ceiling(pace: Pace, nowMs: number): number {

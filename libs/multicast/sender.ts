@@ -166,7 +166,7 @@ function reported(state: SenderState, report: Report, nowMs: number): SenderStep
   const isAwaited = isCurrent && state.situation === 'gathering';
   const members = absorbReport(state.members, report, isAwaited);
   const roundTrip = heardEcho(state.roundTrips, report, nowMs);
-  const next = { ...state, members, pace: withRoundTrip(state.pace, roundTrip, nowMs) };
+  const next = { ...state, members, pace: withRoundTrip(state.pace, roundTrip) };
   if (outstanding(members).length === 0) return finish(next, nowMs);
   if (state.situation === 'greeting') {
     const isReady = allListen(members) && !seemsLong(next.pace);

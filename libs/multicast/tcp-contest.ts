@@ -127,7 +127,7 @@ class Session {
   }
 
   private measure(echo: Parameters<typeof heardEcho>[1], ms: number): void {
-    this.pace = withRoundTrip(this.pace, heardEcho(this.trips, echo, ms), ms);
+    this.pace = withRoundTrip(this.pace, heardEcho(this.trips, echo, ms));
   }
 }
 
