@@ -101,8 +101,8 @@ function ticked(state: SenderState, nowMs: number): SenderStep {
 function sendBurst(state: SenderState, nowMs: number): SenderStep {
   const isFirst = state.situation === 'greeting';
   const pace = recovered(isFirst ? begun(state.pace) : state.pace, nowMs);
-  // Late timers are made up for, but not those of long ago.
-  const plannedMs = Math.max(state.nextBurstMs, nowMs - maxLateMs);
+  // Late timers are made up for, but not those of long ago. Who has greeted need not wait it out.
+  const plannedMs = isFirst ? nowMs : Math.max(state.nextBurstMs, nowMs - maxLateMs);
   const room = burstFrames(pace, state.geometry.frameBytes, nowMs - plannedMs);
   const { items: next, cursor } = nextFrames(state.plan, state.cursor, room);
   const items = state.headDue ? [headOf(state.geometry), ...next] : next;

@@ -22,3 +22,11 @@ test('in a LAN it begins at the rate of the hosts', async () => {
   const rates = await ratesOver(5);
   expect(Math.min(...rates)).toBe(50_000_000);
 });
+
+test('a session begins when all listen, and not when the time for that is over', async () => {
+  const { clock, send } = worldOf(3, 20_000_000, { ...clean, maxDelayMs: 1 }, 1);
+  const { durationMs, passes } = await run(clock, send());
+  expect(passes).toBe(1);
+  // At the rate that it begins with it takes 400 ms; the members would have a quarter of that.
+  expect(durationMs).toBeLessThan(420);
+});
