@@ -1,10 +1,12 @@
 import type { PatchOperation } from '#libs/contracts/host.js';
+import { newMemory } from '#libs/native/work-memory.js';
+import { addBytes, Words } from './add-bytes.js';
 import { BaseBlocks, type PatchBase } from './base-blocks.js';
+import { type Stretches, stretchesOf } from './stretches.js';
 
 const pieceBytes = 262_144;
 /** Shorter stretches are gone through byte by byte: a view of them costs more. */
 const fewBytes = 64;
-const wordsAtOnce = 4;
 
 /**
  * What operations make of a base and of the patch's bytes: copies and literals in turn, in pieces.
@@ -20,22 +22,24 @@ export async function* operatedContent(
   isDifference: boolean,
 ): AsyncGenerator<Uint8Array> {
   const source = new ByteSource(bytes);
-  const target = new Pieces(lengthOf(operations));
-  const blocks = new BaseBlocks(base, operations);
+  const stretches = stretchesOf(operations);
+  const target = new Pieces(lengthOf(stretches));
+  const blocks = new BaseBlocks(base, stretches);
   try {
-    for (const { copyOffset, copyLength, literalLength } of operations) {
-      const end = Number(copyOffset) + Number(copyLength);
-      for (let from = Number(copyOffset); from < end; ) {
+    for (let at = 0; at < operations.length; at++) {
+      const start = stretches.copyOffset[at] as number;
+      const end = start + (stretches.copyLength[at] as number);
+      for (let from = start; from < end; ) {
         if (isDifference && source.length === 0 && !(await source.more())) return;
-        const copied = blocks.piece(from, end);
+        blocks.seek(from);
         const most = isDifference ? Math.min(target.room, source.length) : target.room;
-        const count = Math.min(copied.length, most);
-        target.put(copied, 0, count);
+        const count = Math.min(end - from, blocks.length, most);
+        target.put(blocks.bytes, blocks.at, count);
         if (isDifference) target.change(source, count);
         from += count;
         if (target.room === 0) yield target.next();
       }
-      for (let left = Number(literalLength); left > 0; ) {
+      for (let left = stretches.literalLength[at] as number; left > 0; ) {
         if (source.length === 0 && !(await source.more())) return;
         const count = Math.min(left, target.room, source.length);
         target.put(source.bytes, source.at, count);
@@ -49,22 +53,23 @@ export async function* operatedContent(
   }
 }
 
-function lengthOf(operations: readonly PatchOperation[]): number {
+function lengthOf({ copyLength, literalLength }: Stretches): number {
   let length = 0;
-  for (const { copyLength, literalLength } of operations) {
-    length += Number(copyLength) + Number(literalLength);
-  }
+  for (const bytes of copyLength) length += bytes;
+  for (const bytes of literalLength) length += bytes;
   return length;
 }
 
 /** Collects small stretches into pieces that are worth a write; the last is full as well. */
 class Pieces {
   private piece: Uint8Array;
+  private readonly words: Words;
   private filled = 0;
 
   /** @param left bytes that are still to come */
   constructor(private left: number) {
-    this.piece = new Uint8Array(Math.min(pieceBytes, left));
+    this.piece = newMemory(Math.min(pieceBytes, left));
+    this.words = new Words(this.piece);
   }
 
   get room(): number {
@@ -82,7 +87,7 @@ class Pieces {
 
   /** Adds the next `count` bytes of a difference to those that were put last. */
   change(source: ByteSource, count: number): void {
-    addTo(this.piece, this.filled - count, source.bytes, source.at, count);
+    addBytes(this.words, this.filled - count, source.words, source.at, count);
     source.at += count;
   }
 
@@ -96,45 +101,18 @@ class Pieces {
   }
 }
 
-/** Adds byte by byte. A difference is mostly zeros, which are passed over 16 at a time. */
-function addTo(
-  target: Uint8Array,
-  targetAt: number,
-  bytes: Uint8Array,
-  from: number,
-  count: number,
-): void {
-  const add = (at: number, until: number) => {
-    for (let i = at; i < until; i++) {
-      const byte = bytes[i] as number;
-      if (byte !== 0) target[targetAt + i - from] = (target[targetAt + i - from] as number) + byte;
-    }
-  };
-  const end = from + count;
-  const isShort = count < fewBytes;
-  const head = isShort ? count : (4 - ((bytes.byteOffset + from) % 4)) % 4;
-  add(from, from + head);
-  if (isShort) return;
-  const first = from + head;
-  const words = new Int32Array(bytes.buffer, bytes.byteOffset + first, (end - first) >> 2);
-  const most = words.length - (words.length % wordsAtOnce);
-  for (let word = 0; word < most; word += wordsAtOnce) {
-    const one = (words[word] as number) | (words[word + 1] as number);
-    const other = (words[word + 2] as number) | (words[word + 3] as number);
-    if (one !== 0) add(first + 4 * word, first + 4 * word + 8);
-    if (other !== 0) add(first + 4 * word + 8, first + 4 * word + 16);
-  }
-  add(first + 4 * most, end);
-}
-
 /** Bytes that come in pieces of any size: what is left of one is `bytes` from `at`. */
 class ByteSource {
   private readonly pieces: AsyncIterator<Uint8Array>;
-  bytes: Uint8Array = new Uint8Array();
+  words = new Words(new Uint8Array());
   at = 0;
 
   constructor(source: AsyncIterable<Uint8Array>) {
     this.pieces = source[Symbol.asyncIterator]();
+  }
+
+  get bytes(): Uint8Array {
+    return this.words.bytes;
   }
 
   get length(): number {
@@ -146,7 +124,7 @@ class ByteSource {
     while (this.length === 0) {
       const next = await this.pieces.next();
       if (next.done) return false;
-      this.bytes = next.value;
+      this.words = new Words(next.value);
       this.at = 0;
     }
     return true;
