@@ -70,6 +70,8 @@ function declare(library: NativeLibrary) {
     freeDecompressor: library.func(`size_t ZSTD_freeDCtx(${context})`),
     resetDecoder: library.func(`size_t ZSTD_DCtx_reset(${context}, int)`),
     spareDecoders: [] as unknown[],
+    /** Decoded on the calling thread since the event loop was left free last. */
+    sinceTurn: { bytes: 0 },
     setDecoder: library.func(`size_t ZSTD_DCtx_setParameter(${context}, int, int)`),
     refDecoderPrefix: library.func(`size_t ZSTD_DCtx_refPrefix(${context}, ${buffer})`),
     decompress: library.func(`size_t ZSTD_decompressDCtx(${context}, ${buffer}, ${buffer})`),
@@ -146,7 +148,7 @@ async function decompressWhole(
   try {
     if (prefix) check(zstd, zstd.refDecoderPrefix(context, prefix, prefix.length));
     const args = [context, bytes, bytes.length, frame, frame.length];
-    const written = await call(zstd.decompress, args, bytes.length, prefix);
+    const written = await callInTurn(zstd, zstd.decompress, args, bytes.length, prefix);
     return bytes.subarray(0, checkFrame(zstd, written, maxBytes));
   } finally {
     const isSpare = zstd.spareDecoders.length < mostSpares;
@@ -227,6 +229,20 @@ async function call(
   alive?: unknown,
 ): Promise<number | bigint> {
   return workBytes < threadWorthBytes ? native(...args) : callOnThread(native, args, alive);
+}
+
+/** A thread costs more than decoding a small file; now and then the event loop is left free. */
+async function callInTurn(
+  { sinceTurn }: Zstd,
+  native: NativeFunction,
+  args: readonly unknown[],
+  workBytes: number,
+  alive?: unknown,
+): Promise<number | bigint> {
+  sinceTurn.bytes += workBytes;
+  if (sinceTurn.bytes < turnBytes) return native(...args);
+  sinceTurn.bytes = 0;
+  return callOnThread(native, args, alive);
 }
 
 /** The result as a number. */

@@ -127,6 +127,22 @@ if (libzstd) {
       );
     });
 
+    test('leave the event loop free while many are applied one after the other', async () => {
+      const bytes = text(300_000);
+      const frame = await libzstd.compressWithPrefix(bytes, base, {
+        level: 1,
+        longDistance: false,
+      });
+      let isFree = false;
+      setImmediate(() => {
+        isFree = true;
+      });
+      for (let round = 0; round < 20; round++) {
+        await libzstd.decompressWithPrefix(frame, base, bytes.length, newMemory);
+      }
+      expect(isFree).toBe(true);
+    });
+
     test('are refused when they make more than allowed', async () => {
       const frame = await libzstd.compressWithPrefix(wanted, base, {
         level: 3,
