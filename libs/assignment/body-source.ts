@@ -8,7 +8,7 @@ import {
   verifyBlock,
 } from './container.js';
 import { AssignmentRefused } from './errors.js';
-import { readExactly } from './file-bytes.js';
+import { readExactly, readNow } from './file-bytes.js';
 
 /** A run of bytes that can be read anywhere. */
 export interface ByteSource {
@@ -25,6 +25,8 @@ export interface BodyOptions {
 }
 
 const chunkBytes = 262_144;
+/** Read at once: the trip to another thread costs more. */
+const fewBytes = 32_768;
 
 /**
  * Commands and data of a container, decrypted, in bounded memory.
@@ -44,7 +46,11 @@ export async function openBody(
   const key = isSealed ? dataKey : undefined;
   if (key || verify) return { read: inBlocks(file, head, { dataKey: key, verify }), close };
   const { headBytes } = head.layout;
-  return { read: (offset, length) => readExactly(file, headBytes + offset, length), close };
+  const read = async (offset: number, length: number) =>
+    length <= fewBytes
+      ? readNow(file.fd, headBytes + offset, length)
+      : readExactly(file, headBytes + offset, length);
+  return { read, close };
 }
 
 /** Reads whole blocks and keeps the last one: the next read often begins in it. */

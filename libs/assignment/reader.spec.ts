@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
@@ -63,6 +63,24 @@ async function streamed(pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
 }
 
 describe('the data of a container', () => {
+  test.each([1, 32_768, 32_769, 400_000])('is read at any place: %s bytes', async (length) => {
+    for (const offset of [0, 7, content.length - length]) {
+      const part = slice({ offset: BigInt(offset), length: BigInt(length) });
+      part.compression = Compression.NONE;
+      const bytes = await data.read(part, length);
+      expect(content.subarray(offset, offset + length).equals(bytes)).toBe(true);
+    }
+  });
+
+  test.each([100, 400_000])('is refused when the file was cut off: %s bytes', async (length) => {
+    const { path, head } = await written([], [content]);
+    const cut = await openData(path, head);
+    await truncate(path, head.layout.headBytes + 50);
+    const part = slice({ length: BigInt(length), compression: Compression.NONE });
+    await expect(cut.read(part, length)).rejects.toMatchObject({ reason: 'damaged' });
+    await cut.close();
+  });
+
   test.each([
     ['plain', plain],
     ['compressed', packed],

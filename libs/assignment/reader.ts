@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { fromBinary } from '@bufbuild/protobuf';
 import { type Command, CommandSchema, Compression, type DataSlice } from '#libs/contracts/host.js';
@@ -16,7 +16,7 @@ import {
   verifyBlock,
 } from './container.js';
 import { AssignmentRefused } from './errors.js';
-import { readExactly } from './file-bytes.js';
+import { readExactly, readNow } from './file-bytes.js';
 import { splitMessages } from './message-stream.js';
 import { SolidFrames } from './solid-frames.js';
 
@@ -47,28 +47,18 @@ export async function openContainer(path: string, trust: TrustRoot): Promise<Ass
   const fd = openSync(path, 'r');
   try {
     const { size } = fstatSync(fd);
-    const start = readStart(fd, Math.min(size, firstReadBytes));
+    const start = readNow(fd, 0, Math.min(size, firstReadBytes));
     const layout = parsePreamble(start);
     if (size !== layout.containerBytes) {
       throw damaged(`the container has ${size} bytes, not ${layout.containerBytes}`);
     }
     const { headBytes } = layout;
     const head =
-      headBytes <= start.length ? start.subarray(0, headBytes) : readStart(fd, headBytes);
+      headBytes <= start.length ? start.subarray(0, headBytes) : readNow(fd, 0, headBytes);
     return openHead(head, trust);
   } finally {
     closeSync(fd);
   }
-}
-
-function readStart(fd: number, length: number): Uint8Array {
-  const bytes = new Uint8Array(length);
-  for (let filled = 0; filled < length; ) {
-    const count = readSync(fd, bytes, filled, length - filled, filled);
-    if (count === 0) throw damaged('the container ends too early');
-    filled += count;
-  }
-  return bytes;
 }
 
 /**
