@@ -43,12 +43,27 @@ export function comparePaths(a: string, b: string): number {
   return a.length - b.length;
 }
 
+interface Named {
+  readonly path: string;
+}
+
 /** Sorts entries in the order of manifests, in place. */
-export function sortByPath<E extends { readonly path: string }>(entries: E[]): E[] {
-  // UTF-16 order is UTF-8 order as long as there are no surrogates, and far cheaper.
+export function sortByPath<E extends Named>(entries: E[]): E[] {
+  const compare = comparison(entries);
+  return entries.sort((a, b) => compare(a.path, b.path));
+}
+
+/** The places of the entries, in the order of manifests. */
+export function pathOrder(entries: readonly Named[]): number[] {
+  const compare = comparison(entries);
+  const path = (index: number) => (entries[index] as Named).path;
+  return Array.from(entries.keys()).sort((a, b) => compare(path(a), path(b)));
+}
+
+/** UTF-16 order is UTF-8 order as long as there are no surrogates, and far cheaper. */
+function comparison(entries: readonly Named[]): typeof comparePaths {
   const hasSurrogates = entries.some(({ path }) => /[\ud800-\udfff]/.test(path));
-  if (hasSurrogates) return entries.sort((a, b) => comparePaths(a.path, b.path));
-  return entries.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return hasSurrogates ? comparePaths : (a, b) => (a < b ? -1 : 1);
 }
 
 /** Surrogates stand for code points above all others, but not above U+E000 to U+FFFF as units. */

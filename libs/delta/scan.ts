@@ -1,5 +1,6 @@
 import type { Manifest } from '#libs/content-store/manifest.js';
 import type { FilterRule } from './filter.js';
+import type { ScanCache } from './scan-cache.js';
 
 export interface ScanOptions {
   readonly rules: readonly FilterRule[];
@@ -20,14 +21,6 @@ export interface ScanResult {
   /** How much had to be read; the rest was known from the previous scan. */
   readonly filesRead: number;
   readonly bytesRead: number;
-}
-
-/** The digests of files by path, each valid as long as the file's metadata are these. */
-export type ScanCache = ReadonlyMap<string, CachedFile>;
-
-export interface CachedFile extends FileIdentity {
-  /** SHA-256, lower-case hex. */
-  readonly digest: string;
 }
 
 /** What tells that a file was not written to. Times have the resolution of the file system. */

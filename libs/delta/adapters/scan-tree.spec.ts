@@ -21,7 +21,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { comparePaths } from '#libs/content-store/manifest.js';
-import { type CachedFile, isSettled, type ScanCache } from '../scan.js';
+import { isSettled } from '../scan.js';
+import { type ScanCache, ScanRecord } from '../scan-cache.js';
 import {
   FileChangedWhileRead,
   NameNotUtf8,
@@ -132,14 +133,19 @@ describe('a scan', () => {
 
 describe('a scan that knows an earlier one', () => {
   /** A cache as it is once the file system's clock has moved on. */
-  async function settledCache(): Promise<Map<string, CachedFile>> {
-    const cache = new Map<string, CachedFile>();
-    for (const { path, ...entry } of (await scan()).manifest) {
-      if (entry.type !== 'file') continue;
-      const { dev: device, ino: inode, size: sizeBytes, mtimeMs, ctimeMs } = lstatSync(at(path));
-      cache.set(path, { device, inode, sizeBytes, mtimeMs, ctimeMs, digest: entry.digest });
+  async function settledCache(): Promise<ScanCache> {
+    const record = new ScanRecord();
+    for (const entry of (await scan()).manifest) {
+      const {
+        dev: device,
+        ino: inode,
+        size: sizeBytes,
+        mtimeMs,
+        ctimeMs,
+      } = lstatSync(at(entry.path));
+      record.add(entry, { device, inode, sizeBytes, mtimeMs, ctimeMs });
     }
-    return cache;
+    return record.sorted();
   }
 
   test('reads only what changed', async () => {
@@ -150,6 +156,28 @@ describe('a scan that knows an earlier one', () => {
     expect(filesRead).toBe(1);
     const contents = manifest.map((entry) => entry.type === 'file' && entry.digest);
     expect(contents).toEqual([sha256('content a'), sha256('content B'), sha256('content c')]);
+  });
+
+  test('finds what it knows among new, deleted and renamed files of many directories', async () => {
+    for (const name of ['a', 'b', 'b/c', 'd', 'é😀', 'é\uffee']) mkdirSync(at(name));
+    const names = ['a-', 'a/x', 'b/a', 'b/c/y', 'b/z', 'd/a', 'd/b', 'd/c', 'é😀/a', 'é\uffee/a'];
+    for (const name of names) writeOld(name, `content ${name}`);
+    const cache = await settledCache();
+    for (const name of ['a/first', 'b/c/new', 'd/bb', 'zz']) writeOld(name, 'new');
+    for (const name of ['d/a', 'b/c/y']) unlinkSync(at(name));
+    renameSync(at('b/z'), at('a/z'));
+    const { manifest, filesRead } = await scan(cache);
+    expect(filesRead).toBe(5);
+    expect(manifest).toEqual((await scan()).manifest);
+  });
+
+  test('shares the entries of what has not changed: a large tree is in memory once', async () => {
+    for (const name of ['a', 'b']) writeOld(name, 'content');
+    const cache = await settledCache();
+    writeOld('a', 'other');
+    const { manifest } = await scan(cache);
+    expect(manifest[0]).not.toBe(cache.manifest[0]);
+    expect(manifest[1]).toBe(cache.manifest[1]);
   });
 
   test('notices a change that keeps size and modification time', async () => {
@@ -171,7 +199,7 @@ describe('a scan that knows an earlier one', () => {
   test('does not rely on files that were written a moment ago', async () => {
     writeFileSync(at('a'), 'one');
     const { cache } = await scan();
-    expect(cache.size).toBe(0);
+    expect(await scan(cache)).toMatchObject({ filesRead: 1 });
   });
 
   test('relies on metadata that are older than the resolution of file times', () => {

@@ -1,13 +1,8 @@
 import { timeSlice } from '#libs/content-store/adapters/time-slice.js';
-import { type FileEntry, sortByPath, type TreeEntry } from '#libs/content-store/manifest.js';
+import type { FileEntry } from '#libs/content-store/manifest.js';
 import { requireUsableNames } from '../names.js';
-import {
-  type CachedFile,
-  isSameFile,
-  isSettled,
-  type ScanOptions,
-  type ScanResult,
-} from '../scan.js';
+import { isSettled, type ScanOptions, type ScanResult } from '../scan.js';
+import { KnownFiles, ScanRecord } from '../scan-cache.js';
 import { FileDigests } from './file-digests.js';
 import type { DigestedFile } from './read-digest.js';
 import { type FoundFile, resolveRoot, walk } from './walk.js';
@@ -23,37 +18,38 @@ export async function scanTree(path: string, options: ScanOptions): Promise<Scan
   const startedAtMs = Date.now();
   const root = resolveRoot(path);
   const pause = timeSlice(sliceMs);
-  const entries: TreeEntry[] = [];
-  const cache = new Map<string, CachedFile>();
+  const record = new ScanRecord();
+  const known = options.previous && new KnownFiles(options.previous);
   let filesRead = 0;
   let bytesRead = 0;
 
   const keep = ({ file, digest }: DigestedFile) => {
     filesRead++;
     bytesRead += file.identity.sizeBytes;
-    entries.push(entryOf(file, digest));
-    if (!isSettled(file.identity, startedAtMs)) return;
-    const { device, inode, sizeBytes, mtimeMs, ctimeMs } = file.identity;
-    cache.set(file.path, { device, inode, sizeBytes, mtimeMs, ctimeMs, digest });
+    const isReliable = isSettled(file.identity, startedAtMs);
+    record.add(entryOf(file, digest), isReliable ? file.identity : undefined);
   };
   const digests = new FileDigests({ root, pause, keep, concurrency: options.concurrency });
   try {
     await walk(root, options, pause, (entry) => {
-      const known = entry.type === 'file' ? options.previous?.get(entry.path) : undefined;
-      if (entry.type !== 'file') entries.push(entry);
-      else if (known && isSameFile(known, entry.identity)) {
-        // It was settled when it was read.
-        entries.push(entryOf(entry, known.digest));
-        cache.set(entry.path, known);
-      } else digests.add(entry);
+      if (entry.type !== 'file') return record.add(entry);
+      const same = known?.find(entry.path, entry.identity);
+      // It was settled when it was read.
+      if (same) record.add(withMode(same, entry.mode), entry.identity);
+      else digests.add(entry);
     });
     await digests.finish();
   } finally {
     await digests.close();
   }
-  sortByPath(entries);
-  requireUsableNames(root, entries);
-  return { root, manifest: entries, cache, filesRead, bytesRead };
+  const cache = record.sorted();
+  requireUsableNames(root, cache.manifest);
+  return { root, manifest: cache.manifest, cache, filesRead, bytesRead };
+}
+
+/** Manifests share what is the same in both: a large tree takes its memory once. */
+function withMode(entry: FileEntry, mode: number): FileEntry {
+  return entry.mode === mode ? entry : { ...entry, mode };
 }
 
 function entryOf(file: FoundFile, digest: string): FileEntry {

@@ -3,7 +3,7 @@ import type { ReadableStream as NodeWebStream } from 'node:stream/web';
 import { pushManifest, pushTree, type SendBytes } from '#libs/content-store/adapters/push-tree.js';
 import { DomainError } from '#libs/contracts/index.js';
 import { scanTree } from '#libs/delta/adapters/scan-tree.js';
-import type { ScanCache } from '#libs/delta/scan.js';
+import type { ScanCache } from '#libs/delta/scan-cache.js';
 import { FileChangedWhileRead } from '#libs/delta/scan-errors.js';
 import { type PeerHttp, readAll } from '#libs/fleet-http/adapters/peer-http.js';
 import type { BringTree } from '../app/staging-role.js';
@@ -43,7 +43,7 @@ export function bringTreeTo(access: StagingAccess): BringTree {
   const send = senderTo(access);
   const bring: BringTree = async (directory, order, onSent) => {
     const { site, place, filters, dryRun } = order;
-    const previous = caches.get(directory) ?? new Map();
+    const previous = caches.get(directory);
     const scan = await scanTree(directory, { rules: filters, place, previous });
     caches.set(directory, scan.cache);
     const { root, manifest } = scan;

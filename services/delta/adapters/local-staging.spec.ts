@@ -15,7 +15,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { memoryContentStore } from '#libs/content-store/adapters/memory-store.js';
 import type { ContentStore } from '#libs/content-store/content-store.js';
 import { type RunStarted, RunStartedSchema } from '#libs/contracts/index.js';
-import type { ScanCache } from '#libs/delta/scan.js';
+import { type ScanCache, ScanRecord } from '#libs/delta/scan-cache.js';
 import { FileChangedWhileRead, StagingNotFound } from '#libs/delta/scan-errors.js';
 import { localStaging } from './local-staging.js';
 import { scanCacheFiles } from './scan-cache-file.js';
@@ -116,50 +116,47 @@ describe('a staging directory', () => {
     const stat = lstatSync(join(directory, 'staging', 'a'));
     const { dev: device, ino: inode, size: sizeBytes, mtimeMs, ctimeMs } = stat;
     const digest = 'ab'.repeat(32);
-    const wrong = { device, inode, sizeBytes, mtimeMs, ctimeMs, digest };
-    await files().save('a/b', new Map([['a', wrong]]));
+    const entry = { type: 'file', path: 'a', mode: 0o644, sizeBytes, mtimeMs: 0, digest } as const;
+    const wrong = new ScanRecord();
+    wrong.add(entry, { device, inode, sizeBytes, mtimeMs, ctimeMs });
+    await files().save('a/b', wrong.sorted());
     const described = await localStaging(store, files()).capture(run({ dryRun: true }));
     expect(described.manifest).toMatchObject([{ digest }]);
-    await files().save('a/b', new Map([['a', wrong]]));
+    await files().save('a/b', wrong.sorted());
     const again = await localStaging(store, files()).capture(run());
     expect(again.manifest).toMatchObject([{ digest: sha256('one') }]);
   });
 });
 
 describe('the scan cache of a site', () => {
-  const cache: ScanCache = new Map([
-    [
-      'dir/é',
-      {
-        device: 1,
-        inode: 2,
-        sizeBytes: 3,
-        mtimeMs: 4.0625,
-        ctimeMs: 5.5,
-        digest: 'ab'.repeat(32),
-      },
+  const digest = 'ab'.repeat(32);
+  const cache: ScanCache = {
+    manifest: [
+      { type: 'directory', path: 'dir', mode: 0o755 },
+      { type: 'file', path: 'dir/é', mode: 0o644, sizeBytes: 3, mtimeMs: 4, digest },
     ],
-  ]);
+    identities: Float64Array.of(NaN, NaN, NaN, NaN, 1, 2, 4.0625, 5.5),
+  };
 
   test('is kept from run to run, apart from other sites', async () => {
     await files().save('a/b', cache);
     expect(await files().load('a/b')).toEqual(cache);
-    expect(await files().load('b')).toEqual(new Map());
+    expect(await files().load('b')).toBeUndefined();
   });
 
   test('is empty when the file is damaged', async () => {
     await files().save('a/b', cache);
     const [name] = readdirSync(join(directory, 'cache'));
-    for (const damage of ['', '{', '[1]', 'null', '[["x"]]']) {
+    for (const damage of ['', '{', 'null', '\x01\0\0\0', `\0\0\0\0\x0a\x20`, '[["x"]]']) {
       writeFileSync(join(directory, 'cache', name ?? ''), damage);
-      expect(await files().load('a/b')).toEqual(new Map());
+      expect(await files().load('a/b')).toBeUndefined();
     }
   });
 
   test('leaves nothing else behind', async () => {
     await files().save('a/b', cache);
     await files().save('a/b', cache);
-    expect(readdirSync(join(directory, 'cache'))).toEqual(['a%2Fb.json']);
+    expect(readdirSync(join(directory, 'cache'))).toEqual(['a%2Fb.scan']);
   });
 });
 

@@ -31,14 +31,17 @@ export function localStaging(
       for (let attempt = 1; ; attempt++) {
         const known = attempt === 1 ? previous : undefined;
         try {
-          const scan = await scanTree(run.staging, { rules: run.filters, previous: known });
+          const { cache, ...scan } = await scanTree(run.staging, {
+            rules: run.filters,
+            previous: known,
+          });
           requireNames(run, scan.manifest);
           if (run.dryRun) await storeTree({ ...scan, manifest: toConfigure(run, scan) }, store);
           else {
             await requireRoomFor(scan, store, room);
             await storeTree(scan, store);
           }
-          await caches.save(run.site, scan.cache);
+          await caches.save(run.site, cache);
           return scan;
         } catch (error) {
           if (!(error instanceof FileChangedWhileRead) || attempt === maxAttempts) throw error;
@@ -49,7 +52,7 @@ export function localStaging(
 }
 
 /** Files that are read to tell what they will be once the site's values are set in them. */
-function toConfigure({ policy }: RunStarted, { manifest }: ScanResult): Manifest {
+function toConfigure({ policy }: RunStarted, { manifest }: Pick<ScanResult, 'manifest'>): Manifest {
   const paths = new Set(policy?.configuration.map(({ path }) => path));
   const isSmall = (entry: FileEntry) => entry.sizeBytes <= maxConfigurationBytes;
   return manifest.filter(
@@ -65,7 +68,7 @@ export function requireNames({ policy }: Pick<RunStarted, 'policy'>, manifest: M
 }
 
 async function requireRoomFor(
-  { manifest }: ScanResult,
+  { manifest }: Pick<ScanResult, 'manifest'>,
   store: ContentStore,
   room: MeasureRoom,
 ): Promise<void> {

@@ -38,7 +38,7 @@ export function pushedOrLocal(store: ContentStore, pins: PinBook, local: Staging
       requireUsableNames(`what was pushed to ${run.site}`, manifest);
       requireNames(run, manifest);
       await requireContent(store, run.site, manifest);
-      return { root: '', manifest, cache: new Map(), filesRead: 0, bytesRead: 0 };
+      return { root: '', manifest, filesRead: 0, bytesRead: 0 };
     },
   };
 }

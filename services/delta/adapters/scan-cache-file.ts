@@ -1,34 +1,27 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isDigest } from '#libs/content-store/content-store.js';
-import type { CachedFile, ScanCache } from '#libs/delta/scan.js';
+import { decodeManifest, encodeManifest } from '#libs/content-store/manifest-codec.js';
+import { identityFields, type ScanCache } from '#libs/delta/scan-cache.js';
 
 /** What scans learned, one file per site: lost or damaged, it costs the next scan time only. */
 export interface ScanCacheFiles {
-  load(site: string): Promise<ScanCache>;
+  load(site: string): Promise<ScanCache | undefined>;
   save(site: string, cache: ScanCache): Promise<void>;
 }
 
-type Row = [
-  path: string,
-  device: number,
-  inode: number,
-  sizeBytes: number,
-  mtimeMs: number,
-  ctimeMs: number,
-  digest: string,
-];
+/** The count of entries, 32 bits; their identities, as this host has numbers; the manifest. */
+const countBytes = 4;
+const identityBytes = identityFields * Float64Array.BYTES_PER_ELEMENT;
 
 export function scanCacheFiles(directory: string): ScanCacheFiles {
-  const pathOf = (site: string) => join(directory, `${encodeURIComponent(site)}.json`);
+  const pathOf = (site: string) => join(directory, `${encodeURIComponent(site)}.scan`);
   return {
     async load(site) {
       try {
-        const rows = JSON.parse(await readFile(pathOf(site), 'utf8')) as Row[];
-        return new Map(rows.filter((row) => isDigest(row[6])).map(fromRow));
+        return cacheIn(await readFile(pathOf(site)));
       } catch {
-        return new Map();
+        return undefined;
       }
     },
 
@@ -36,7 +29,7 @@ export function scanCacheFiles(directory: string): ScanCacheFiles {
       await mkdir(directory, { recursive: true });
       const complete = join(directory, `${randomUUID()}.tmp`);
       try {
-        await writeFile(complete, JSON.stringify([...cache].map(toRow)));
+        await writeFile(complete, partsOf(cache));
         await rename(complete, pathOf(site));
       } finally {
         await rm(complete, { force: true });
@@ -45,12 +38,18 @@ export function scanCacheFiles(directory: string): ScanCacheFiles {
   };
 }
 
-function toRow([path, file]: [string, CachedFile]): Row {
-  const { device, inode, sizeBytes, mtimeMs, ctimeMs, digest } = file;
-  return [path, device, inode, sizeBytes, mtimeMs, ctimeMs, digest];
+function partsOf({ manifest, identities }: ScanCache): Uint8Array[] {
+  const count = Buffer.alloc(countBytes);
+  count.writeUInt32LE(manifest.length);
+  return [count, Buffer.from(identities.buffer), encodeManifest(manifest)];
 }
 
-function fromRow(row: Row): [string, CachedFile] {
-  const [path, device, inode, sizeBytes, mtimeMs, ctimeMs, digest] = row;
-  return [path, { device, inode, sizeBytes, mtimeMs, ctimeMs, digest }];
+/** @throws RangeError, MalformedManifest */
+function cacheIn(bytes: Buffer): ScanCache {
+  const identitiesEnd = countBytes + bytes.readUInt32LE() * identityBytes;
+  if (identitiesEnd > bytes.length) throw new RangeError('the identities are cut short');
+  const manifest = decodeManifest(bytes.subarray(identitiesEnd));
+  const identities = new Float64Array(manifest.length * identityFields);
+  bytes.copy(Buffer.from(identities.buffer), 0, countBytes, identitiesEnd);
+  return { manifest, identities };
 }

@@ -63,7 +63,7 @@ export function servedOr(ports: ServedStagingPorts, next: Staging): Staging {
       requireUsableNames(`the staging servers of ${run.site}`, manifest);
       requireNames(run, manifest);
       if (!run.dryRun) await requireContent(ports.store, run.site, manifest);
-      return { root: '', manifest, cache: new Map(), filesRead: 0, bytesRead: 0 };
+      return { root: '', manifest, filesRead: 0, bytesRead: 0 };
     },
   };
 }

@@ -11,7 +11,7 @@ export interface Staging {
    * Describes a run's staging directory; unless it is a dry run, its content is in the store after.
    * @throws the DomainErrors of libs/delta/scan-errors
    */
-  capture(run: RunStarted): Promise<ScanResult>;
+  capture(run: RunStarted): Promise<Omit<ScanResult, 'cache'>>;
 }
 
 export interface PublishDependencies {

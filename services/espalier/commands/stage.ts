@@ -7,7 +7,7 @@ import { DomainError, PublishResultSchema, SiteListSchema } from '#libs/contract
 import { scanTree } from '#libs/delta/adapters/scan-tree.js';
 import { watchTree } from '#libs/delta/adapters/watch-tree.js';
 import { pushedStaging } from '#libs/delta/pushed.js';
-import type { ScanCache } from '#libs/delta/scan.js';
+import type { ScanCache } from '#libs/delta/scan-cache.js';
 import { defaultWatchTimings } from '#libs/delta/watch.js';
 import { ApiClient } from '../client/api-client.js';
 import { exitCodeOfRun } from '../exit-codes.js';
@@ -66,7 +66,7 @@ function pushCommand(stage: Command): void {
 /** Brings the tree; what an earlier call read is not read again. */
 function pusher(site: string, directory: string, options: StageOptions): () => Promise<void> {
   const client = new ApiClient(options.url, 'stage push', stagingTokenOf(options));
-  let previous: ScanCache = new Map();
+  let previous: ScanCache | undefined;
   let last = '';
   return async () => {
     const { sites } = await client.get('/api/v1/sites', SiteListSchema);
