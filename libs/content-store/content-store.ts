@@ -34,8 +34,11 @@ export interface ContentStore {
   /** A local path of the blob for readers that need random access. @throws BlobNotFound */
   localPath(digest: string): Promise<string>;
   writeManifest(manifest: Manifest): Promise<string>;
-  /** @throws BlobNotFound, MalformedManifest */
-  readManifest(digest: string): Promise<Manifest>;
+  /**
+   * @param like entries that are the same there are taken from it: both take the memory of one
+   * @throws BlobNotFound, MalformedManifest
+   */
+  readManifest(digest: string, like?: Manifest): Promise<Manifest>;
 }
 
 export class BlobNotFound extends Error {

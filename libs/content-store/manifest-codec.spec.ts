@@ -78,6 +78,31 @@ describe('a manifest', () => {
     expect(Buffer.from(generic).equals(encodeManifest(manifest))).toBe(true);
   });
 
+  test('shares the entries that are the same in another tree', () => {
+    const like: Manifest = [
+      { ...file, path: '0' },
+      file,
+      { ...directory, path: 'b' },
+      { ...file, path: 'b/changed' },
+      { ...link, path: 'b/link' },
+      { ...file, path: 'c' },
+      { ...link, path: 'd' },
+    ];
+    const manifest: Manifest = [
+      { ...file },
+      { ...directory, path: 'b' },
+      { ...file, path: 'b/changed', mtimeMs: 2 },
+      { ...link, path: 'b/link' },
+      { ...file, path: 'b/new' },
+      { ...directory, path: 'c' },
+      { ...link, path: 'd', target: 'other' },
+    ];
+    const decoded = decodeManifest(encodeManifest(manifest), like);
+    expect(decoded).toEqual(manifest);
+    const shared = decoded.filter((entry) => like.includes(entry));
+    expect(shared.map(({ path }) => path)).toEqual(['a', 'b', 'b/link']);
+  });
+
   test('is refused when an entry has no type', () => {
     const bytes = toBinary(ManifestSchema, create(ManifestSchema, { entries: [{ path: 'a' }] }));
     expect(() => decodeManifest(bytes)).toThrow(MalformedManifest);

@@ -1,5 +1,5 @@
 import { isDigest } from './content-store.js';
-import { comparePaths, type Manifest, type TreeEntry } from './manifest.js';
+import { comparePaths, emptyManifest, type Manifest, type TreeEntry } from './manifest.js';
 import { readEntries, writeEntries } from './manifest-wire.js';
 import { atOnce, type Steps } from './turns.js';
 
@@ -19,16 +19,19 @@ export function* encodeManifestInSteps(manifest: Manifest): Steps<Uint8Array> {
   return yield* writeEntries(manifest);
 }
 
-/** @throws MalformedManifest */
-export function decodeManifest(bytes: Uint8Array): Manifest {
-  return atOnce(decodeManifestInSteps(bytes));
+/**
+ * @param like entries that are the same there are taken from it, not made anew
+ * @throws MalformedManifest
+ */
+export function decodeManifest(bytes: Uint8Array, like = emptyManifest): Manifest {
+  return atOnce(decodeManifestInSteps(bytes, like));
 }
 
-/** @throws MalformedManifest */
-export function* decodeManifestInSteps(bytes: Uint8Array): Steps<Manifest> {
+/** As `decodeManifest`. @throws MalformedManifest */
+export function* decodeManifestInSteps(bytes: Uint8Array, like = emptyManifest): Steps<Manifest> {
   let manifest: Manifest;
   try {
-    manifest = yield* readEntries(bytes);
+    manifest = yield* readEntries(bytes, like);
   } catch (cause) {
     throw new MalformedManifest('these bytes are no manifest', { cause });
   }

@@ -1,7 +1,8 @@
 import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { EntryType } from '#libs/contracts/host.js';
-import type { TreeEntry } from './manifest.js';
+import type { Manifest, TreeEntry } from './manifest.js';
 import { MessageBuffer } from './message-buffer.js';
+import { SharedEntries } from './shared-entries.js';
 import type { Steps } from './turns.js';
 
 // `Manifest` of manifest.proto by hand: less than half the time of the generic code, which would
@@ -47,13 +48,17 @@ function writeEntry(buffer: MessageBuffer, entry: TreeEntry): void {
   buffer.text(field.digest, entry.digest, 'hex');
 }
 
-/** @throws for bytes that are no `Manifest`, or an entry without a type */
-export function* readEntries(bytes: Uint8Array): Steps<TreeEntry[]> {
+/**
+ * @param like entries that are the same there are taken from it, not made anew
+ * @throws for bytes that are no `Manifest`, or an entry without a type
+ */
+export function* readEntries(bytes: Uint8Array, like: Manifest): Steps<TreeEntry[]> {
   const reader = new BinaryReader(bytes);
+  const shared = new SharedEntries(like);
   const entries: TreeEntry[] = [];
   while (reader.pos < reader.len) {
     const [number, wireType] = reader.tag();
-    if (number === field.entries) entries.push(readEntry(reader, reader.uint32()));
+    if (number === field.entries) entries.push(shared.take(readEntry(reader, reader.uint32())));
     else reader.skip(wireType, number);
     yield;
   }

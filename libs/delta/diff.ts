@@ -66,14 +66,17 @@ function compare(base: Manifest, wanted: Manifest): Comparison {
     modeChanged: [],
     relinked: [],
   };
-  const before = new Map(base.map((entry) => [entry.path, entry]));
+  let next = 0;
+  let old = base[next];
   for (const entry of wanted) {
-    const old = before.get(entry.path);
-    before.delete(entry.path);
-    if (old) compareEntries(old, entry, result);
-    else result.added.push(entry);
+    for (; old && comparePaths(old.path, entry.path) < 0; old = base[++next]) result.gone.push(old);
+    if (old?.path === entry.path) {
+      // Manifests share what did not change.
+      if (old !== entry) compareEntries(old, entry, result);
+      old = base[++next];
+    } else result.added.push(entry);
   }
-  result.gone.push(...before.values());
+  for (; old; old = base[++next]) result.gone.push(old);
   return result;
 }
 

@@ -56,7 +56,7 @@ async function compileBody(
 ): Promise<Body> {
   const base: Manifest =
     baseManifest === '' ? emptyManifest : await store.readManifest(baseManifest);
-  const difference = diffManifests(base, await store.readManifest(resultManifest));
+  const difference = diffManifests(base, await store.readManifest(resultManifest, base));
   const { commands, clearBytes } = await compileAssignment(difference, store, policy, dataPath);
   // Whole, whatever its size: it is shared out, or sealed, for each job.
   const { level } = policy;

@@ -165,8 +165,8 @@ class DiskStore implements DiskContentStore {
     return this.write(encodeManifest(manifest));
   }
 
-  async readManifest(digest: string): Promise<Manifest> {
-    return decodeManifest(await readFile(await this.localPath(digest)));
+  async readManifest(digest: string, like?: Manifest): Promise<Manifest> {
+    return decodeManifest(await readFile(await this.localPath(digest)), like);
   }
 
   async verify(): Promise<string[]> {

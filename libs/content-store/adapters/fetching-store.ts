@@ -51,9 +51,9 @@ export function fetchingStore(local: ContentStore, sources: readonly BlobSource[
       await present(digest);
       return local.localPath(digest);
     },
-    async readManifest(digest): Promise<Manifest> {
+    async readManifest(digest, like): Promise<Manifest> {
       await present(digest);
-      return local.readManifest(digest);
+      return local.readManifest(digest, like);
     },
     write: (content) => local.write(content),
     writeFile: (path, digest) => local.writeFile(path, digest),

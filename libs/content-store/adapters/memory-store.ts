@@ -88,8 +88,8 @@ class MemoryStore implements MemoryContentStore {
     return this.write(encodeManifest(manifest));
   }
 
-  async readManifest(digest: string): Promise<Manifest> {
-    return decodeManifest(this.blob(digest));
+  async readManifest(digest: string, like?: Manifest): Promise<Manifest> {
+    return decodeManifest(this.blob(digest), like);
   }
 
   async *blobs(): AsyncIterable<StoredBlob> {

@@ -70,7 +70,7 @@ async function wantedTree(
     if (run.keepsLiveVersion && !isWave && hex(run.wanted.treeDigest) !== tree?.treeDigest) {
       throw new SiteChangedMeanwhile(run.site);
     }
-    return store.readManifest(hex(run.wanted.manifestDigest));
+    return store.readManifest(hex(run.wanted.manifestDigest), live);
   }
   if (run.type === JobType.REMOVE) return treeWithout(live, run.paths);
   if (run.type === JobType.HOT) return hotTree(run, live);

@@ -88,9 +88,10 @@ async function publishChanges(
   state: ShadowState,
 ): Promise<ChangeSet> {
   const startedAtMs = clock.nowMs();
-  const base = await readBase(store, run.site, state);
+  await requireBase(store, run.site, state);
   const staged = await staging.capture(run);
   const manifest = await configuredTree(store, run, staged.manifest);
+  const base = await readBase(store, run.site, state, manifest);
   const difference = diffManifests(base, manifest);
   return {
     runId: run.runId,
@@ -126,10 +127,21 @@ async function requireCurrent(
   }
 }
 
-async function readBase(store: ContentStore, site: string, state: ShadowState): Promise<Manifest> {
+/** Before anything is read. @throws ShadowContentMissing */
+async function requireBase(store: ContentStore, site: string, state: ShadowState): Promise<void> {
+  if (state.situation === 'empty' || (await store.has(state.tree.manifestDigest))) return;
+  throw new ShadowContentMissing(site, new BlobNotFound(state.tree.manifestDigest));
+}
+
+async function readBase(
+  store: ContentStore,
+  site: string,
+  state: ShadowState,
+  like: Manifest,
+): Promise<Manifest> {
   if (state.situation === 'empty') return emptyManifest;
   try {
-    return await store.readManifest(state.tree.manifestDigest);
+    return await store.readManifest(state.tree.manifestDigest, like);
   } catch (error) {
     const isLost = error instanceof BlobNotFound || error instanceof MalformedManifest;
     throw isLost ? new ShadowContentMissing(site, error) : error;

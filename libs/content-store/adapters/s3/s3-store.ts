@@ -119,10 +119,10 @@ class S3Store implements S3ContentStore {
     return this.write(encodeManifest(manifest));
   }
 
-  async readManifest(digest: string): Promise<Manifest> {
+  async readManifest(digest: string, like?: Manifest): Promise<Manifest> {
     const parts: Uint8Array[] = [];
     for await (const bytes of this.read(digest)) parts.push(bytes);
-    return decodeManifest(Buffer.concat(parts));
+    return decodeManifest(Buffer.concat(parts), like);
   }
 
   async *blobs(): AsyncIterable<StoredBlob> {
