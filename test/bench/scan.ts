@@ -7,11 +7,12 @@ import { parseArgs } from 'node:util';
 import { scanTree } from '#libs/delta/adapters/scan-tree.js';
 import { diffManifests } from '#libs/delta/diff.js';
 import { seededRandom } from '#libs/testkit/seeded-random.js';
+import { measureMemory } from './scan-memory.js';
 
 /*
  * What it costs to look at a tree that has not changed, and to read all of it: beside `find
  * -printf`, `rsync -an` and `rsync -anc` of the same tree and a copy of it; and how the costs grow
- * with the number of files. All in a warm cache, medians.
+ * with the number of files. All in a warm cache, medians. With `--memory`: see `scan-memory.ts`.
  */
 const { values: options } = parseArgs({
   options: {
@@ -19,9 +20,17 @@ const { values: options } = parseArgs({
     sizes: { type: 'string', default: '10000,50000,100000' },
     rounds: { type: 'string', default: '5' },
     dir: { type: 'string', default: tmpdir() },
+    memory: { type: 'boolean', default: false },
+    entries: { type: 'string', default: '1000000' },
     json: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
   },
 });
+const help = `bench:scan [--files 50000] [--sizes 10000,50000] [--rounds 5] [--dir DIR] [--json]
+  times, beside find and rsync
+bench:scan --memory [--entries 1000000] [--dir DIR] [--json]
+  peak memory of the first scan, and of rescan and difference, each in a process of its own
+`;
 const rounds = Number(options.rounds);
 const peerFiles = Number(options.files);
 /** Younger files are not trusted: their times may not tell of the next change. */
@@ -29,8 +38,29 @@ const settleMs = 2_100;
 const filesPerDirectory = 100;
 const mostBytes = 6_000;
 
+if (options.help) {
+  process.stdout.write(help);
+  process.exit();
+}
 const work = mkdtempSync(join(options.dir, 'espalier-scan-'));
 try {
+  if (options.memory) await reportMemory(Number(options.entries));
+  else await reportTimes();
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}
+
+/** Small files: it is entries that take memory. */
+async function reportMemory(entries: number): Promise<void> {
+  const tree = join(work, 'tree');
+  makeTree(tree, entries, (index) => String(index));
+  await delay(settleMs);
+  const memory = measureMemory(tree, work);
+  const mostMb = Math.max(memory.firstScan.peakRssMb, memory.rescan.peakRssMb);
+  report({ entries, ...memory, peakBytesPerEntry: Math.round((mostMb * 1024 ** 2) / entries) });
+}
+
+async function reportTimes(): Promise<void> {
   const sizes = [...new Set([...options.sizes.split(',').map(Number), peerFiles])];
   const growth = [];
   for (const files of sizes.sort((a, b) => a - b)) growth.push(await measure(files));
@@ -47,8 +77,6 @@ try {
       rescanUsPerFile: Math.round((row.rescanMs / row.files) * 10_000) / 10,
     })),
   });
-} finally {
-  rmSync(work, { recursive: true, force: true });
 }
 
 async function measure(files: number) {
@@ -100,14 +128,17 @@ async function median(action: () => Promise<unknown>): Promise<number> {
   return Math.round(times[times.length >> 1] as number);
 }
 
-function makeTree(tree: string, files: number): void {
-  const random = seededRandom(files);
+function makeTree(tree: string, files: number, textOf = textsOfAnySize(files)): void {
   for (let index = 0; index < files; index++) {
     const directory = join(tree, `d${Math.floor(index / filesPerDirectory)}`);
     if (index % filesPerDirectory === 0) mkdirSync(directory, { recursive: true });
-    const text = `${index} `.repeat(Math.ceil((random() * mostBytes) / 6));
-    writeFileSync(join(directory, `file-${index}.txt`), text);
+    writeFileSync(join(directory, `file-${index}.txt`), textOf(index));
   }
+}
+
+function textsOfAnySize(seed: number): (index: number) => string {
+  const random = seededRandom(seed);
+  return (index) => `${index} `.repeat(Math.ceil((random() * mostBytes) / 6));
 }
 
 function report(figures: object): void {
