@@ -1,18 +1,10 @@
 import {
   comparePaths,
   type FileEntry,
-  type Manifest,
   pathOrder,
   type TreeEntry,
 } from '#libs/content-store/manifest.js';
-import type { FileIdentity } from './scan.js';
-
-/** What a scan learned: the next one does not read what has not changed since. */
-export interface ScanCache {
-  readonly manifest: Manifest;
-  /** `identityFields` numbers for each entry; NaN for what is to be read in any case. */
-  readonly identities: Float64Array;
-}
+import type { FileIdentity, ScanCache } from './scan.js';
 
 /** Device, inode, mtimeMs and ctimeMs; the size is in the manifest. */
 export const identityFields = 4;

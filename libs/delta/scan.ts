@@ -1,6 +1,5 @@
 import type { Manifest } from '#libs/content-store/manifest.js';
 import type { FilterRule } from './filter.js';
-import type { ScanCache } from './scan-cache.js';
 
 export interface ScanOptions {
   readonly rules: readonly FilterRule[];
@@ -21,6 +20,13 @@ export interface ScanResult {
   /** How much had to be read; the rest was known from the previous scan. */
   readonly filesRead: number;
   readonly bytesRead: number;
+}
+
+/** What a scan learned: the next one does not read what has not changed since. */
+export interface ScanCache {
+  readonly manifest: Manifest;
+  /** Device, inode, mtimeMs and ctimeMs of each entry; NaN for what is to be read in any case. */
+  readonly identities: Float64Array;
 }
 
 /** What tells that a file was not written to. Times have the resolution of the file system. */

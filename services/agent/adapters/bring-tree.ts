@@ -3,7 +3,7 @@ import type { ReadableStream as NodeWebStream } from 'node:stream/web';
 import { pushManifest, pushTree, type SendBytes } from '#libs/content-store/adapters/push-tree.js';
 import { DomainError } from '#libs/contracts/index.js';
 import { scanTree } from '#libs/delta/adapters/scan-tree.js';
-import type { ScanCache } from '#libs/delta/scan-cache.js';
+import type { ScanCache } from '#libs/delta/scan.js';
 import { FileChangedWhileRead } from '#libs/delta/scan-errors.js';
 import { type PeerHttp, readAll } from '#libs/fleet-http/adapters/peer-http.js';
 import type { BringTree } from '../app/staging-role.js';

@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { decodeManifest, encodeManifest } from '#libs/content-store/manifest-codec.js';
-import { identityFields, type ScanCache } from '#libs/delta/scan-cache.js';
+import type { ScanCache } from '#libs/delta/scan.js';
+import { identityFields } from '#libs/delta/scan-cache.js';
 
 /** What scans learned, one file per site: lost or damaged, it costs the next scan time only. */
 export interface ScanCacheFiles {

@@ -7,7 +7,7 @@ import { DomainError, PublishResultSchema, SiteListSchema } from '#libs/contract
 import { scanTree } from '#libs/delta/adapters/scan-tree.js';
 import { watchTree } from '#libs/delta/adapters/watch-tree.js';
 import { pushedStaging } from '#libs/delta/pushed.js';
-import type { ScanCache } from '#libs/delta/scan-cache.js';
+import type { ScanCache } from '#libs/delta/scan.js';
 import { defaultWatchTimings } from '#libs/delta/watch.js';
 import { ApiClient } from '../client/api-client.js';
 import { exitCodeOfRun } from '../exit-codes.js';
