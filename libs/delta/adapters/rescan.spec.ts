@@ -13,8 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import type { ScanCache } from '../scan.js';
-import { isSettled } from '../scan.js';
+import { isSettled, type ScanCache } from '../scan.js';
 import { ScanRecord } from '../scan-cache.js';
 import { scanTree } from './scan-tree.js';
 
