@@ -39,3 +39,15 @@ test('a sketch does not depend on the pieces that a file comes in', () => {
     expect(builder.finish()).toEqual(sketchOf(content));
   }
 });
+
+test.each([
+  { others: 31, found: 31 },
+  { others: 32, found: 0 },
+])('what $others files have in common is evidence for at most 32 of them', (row) => {
+  const common = noise(20_000, 1);
+  const own = Buffer.concat([common, noise(5_000, 2)]);
+  const files = new SimilarFiles<number>();
+  for (let file = 0; file < row.others; file++) files.add(file, sketchOf(common));
+  files.add(row.others, sketchOf(own));
+  expect(files.mostSimilar(sketchOf(own))).toBe(row.found);
+});
