@@ -82,7 +82,7 @@ export class ArrivingContainer implements ReadableContainer {
       throw new WrongBytes(`this is assignment ${head.header.assignmentId}`);
     }
     const { expiresAtMs, assignmentId: id } = head.header;
-    if (expiresAtMs > 0n && BigInt(this.clock.nowMs()) > expiresAtMs) {
+    if (expiresAtMs > 0n && this.clock.nowMs() > Number(expiresAtMs)) {
       throw new AssignmentRefused('expired', `assignment ${id} expired on its way`);
     }
     await this.write([bytes], 0);

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type WrittenAssignment, writeAssignment } from '#libs/assignment/writer.js';
-import { systemClock } from '#libs/clock/adapters/system-clock.js';
+import { steadyClock } from '#libs/clock/adapters/system-clock.js';
 import type { Clock } from '#libs/clock/clock.js';
 import { JobType } from '#libs/contracts/index.js';
 import { generatePrivateKeyPem, type SigningKey, signingKeyFromPem } from '#libs/keys/ed25519.js';
@@ -57,8 +57,8 @@ export class PullFixture {
   /** An agent's spool, server and puller; `hasten`: how much faster its time-outs pass. */
   async agent(name: string, hasten = 1, spoolBudgetBytes = 1e12, link: Link = {}) {
     const clock: Clock = {
-      nowMs: () => systemClock.nowMs() * hasten,
-      schedule: (delayMs, action) => systemClock.schedule(delayMs / hasten, action),
+      nowMs: () => steadyClock.nowMs() * hasten,
+      schedule: (delayMs, action) => steadyClock.schedule(delayMs / hasten, action),
     };
     const trust = { keys: [this.key.publicKey], threshold: 1 };
     const spool = await ContainerSpool.open(join(this.directory, name), spoolBudgetBytes, clock);

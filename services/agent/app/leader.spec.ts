@@ -33,11 +33,15 @@ const prepared = (node: string) =>
     treeDigest: tree,
   });
 
+/** A clock that nobody sets has fractions. */
+const pullMs = 12.7;
+
 /** A leader named `a` with one member, `b`, of whom all that it does is written down. */
 function leader(
   changes: Partial<LeaderOptions['runtime']> = {},
   pull: () => Promise<void> = async () => undefined,
 ) {
+  const clock = new VirtualClock();
   const pulls: string[] = [];
   const told: string[] = [];
   const published: Report[] = [];
@@ -56,7 +60,7 @@ function leader(
   });
   const it = new Leader({
     ...{ node: 'a', segment: 'paris', httpUrl: 'http://a', memberGraceMs: 1_000 },
-    clock: new VirtualClock(),
+    clock,
     runtime,
     link: {
       nextLeader: async () => {
@@ -68,6 +72,7 @@ function leader(
     puller: {
       pull: async ({ assignmentId }) => {
         pulls.push(assignmentId ?? '');
+        clock.advance(pullMs);
         await pull();
         return { path: '/spool/1', bytes: 10, retries: 0, sourceUrl: '', links: [] };
       },
@@ -97,6 +102,7 @@ test('a leader pulls, tells the next one, and reports for all members', async ()
   expect(pulls).toEqual(['www-1']);
   expect(told).toEqual(['http://next/notification']);
   expect(published.map((report) => report.case)).toEqual(['received', 'assignment']);
+  expect(published[0]?.value).toMatchObject({ bytes: 10n, durationMs: 13n });
   expect(reportsOf(published)[0]?.map(({ node }) => node)).toEqual(['a', 'b']);
 });
 

@@ -236,7 +236,7 @@ export class Leader {
       assignmentId,
       segment: this.options.segment,
       bytes: BigInt(bytes),
-      durationMs: BigInt(durationMs),
+      durationMs: BigInt(Math.round(durationMs)),
       source,
       retries,
       links: links.map((link) => ({
