@@ -81,7 +81,7 @@ describe('sites behind firewalls', () => {
     'tell what they reach, and what cannot be reached is a leaf',
     async () => {
       const leaders = await until('all have probed the origin, and somebody rome', async () => {
-        const { leaders } = await plane.ask<Tree>('tree');
+        const { leaders } = await plane.json<Tree>('tree', 'show');
         const isRomeTried = leaders.some(({ isLeaf }) => isLeaf);
         return isRomeTried && leaders.every(({ rttUs }) => rttUs > 0) && leaders;
       });
