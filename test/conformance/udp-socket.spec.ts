@@ -1,7 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { afterEach, expect, test } from '@jest/globals';
-import { openUdpSocket, type UdpSocket, type UdpSocketWishes } from './udp-socket.js';
+import { openUdpSocket, type UdpSocket, type UdpSocketWishes } from '#libs/native/udp-socket.js';
 
 const plain: UdpSocketWishes = {
   ...{ address: '127.0.0.1', port: 0, shared: false, joinsReceived: false },
@@ -49,7 +49,10 @@ async function received(socket: Socket, count: number): Promise<Buffer[]> {
   return datagrams;
 }
 
-const onHost = isHere ? test : test.skip;
+/** Elsewhere it is said that there is none. */
+function onHost(behaviour: string, body: () => Promise<void> | void): void {
+  test(behaviour, isHere ? body : () => expect(openUdpSocket(plain)).toBeUndefined());
+}
 
 onHost('what is sent in one call is cut into datagrams, the last of them shorter', async () => {
   const receiver = await socketOf({ port: 0, address: '127.0.0.1' });
