@@ -92,12 +92,14 @@ export class SegmentTransport {
 
   /** Sends a container on disk to members of the segment. */
   async send(
-    { assignmentId, containerDigest, containerBytes, site, nodes }: Notification,
+    notification: Notification,
     path: string,
     members: readonly SegmentMember[],
     http: Pick<AgentHttp, 'url' | 'servedBytesPerS'>,
     onAnnouncement: (announcement: SessionAnnouncement) => void,
   ): Promise<SessionOutcome> {
+    const { assignmentId, containerDigest, containerBytes, site, nodes, sessionQuorum } =
+      notification;
     const file = await open(path, 'r');
     const read = fileSource(file.fd);
     try {
@@ -119,6 +121,7 @@ export class SegmentTransport {
         ),
         read,
         ...this.ownLink(http),
+        ...(sessionQuorum > 0 && { quorum: Math.min(sessionQuorum, members.length) }),
         onAnnouncement,
       });
     } finally {

@@ -47,6 +47,17 @@ describe('a notification', () => {
     });
   });
 
+  test('says with how many members a multicast session may end, by the quorum of the run', () => {
+    const view = viewAfter(
+      [0, segmentLed('rome')],
+      [0, runStarted({ quorum: { case: 'percent', value: 50 } })],
+      [0, assignmentBuilt(['rome'])],
+      [0, planned(['rome'])],
+    );
+    expect(notification(view, 'origin').sessionQuorum).toBe(1);
+    expect(notification(viewWith(), 'origin').sessionQuorum).toBe(0);
+  });
+
   test('names the leader that hands on first, and the origin in case it is lost', () => {
     expect(notification(viewWith(), 'paris').sourceUrls).toEqual([
       'http://paris-1',

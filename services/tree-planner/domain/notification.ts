@@ -8,6 +8,7 @@ import { origin } from '#libs/tree/hand-out.js';
 import type { Slot } from './distribution.js';
 import type { Delivery, PlannerView } from './planner-view.js';
 import { canPull, type Origins, originUrlFor } from './reach.js';
+import { sessionQuorum } from './session-quorum.js';
 
 /**
  * What the leader of a segment is told when it shall pull from `source` (`origin` or a segment).
@@ -41,6 +42,7 @@ export function notificationFor(
     sourceUrls: whole.map(({ url }) => url),
     stripes: stripes.length > 0 ? stripes : [create(StripeSourcesSchema, { sources: whole })],
     nodes: [...(slot?.nodes ?? [])],
+    sessionQuorum: sessionQuorum(delivery.commit, slot?.nodes.length ?? 0),
     traceparent: delivery.traceparent,
   });
 }

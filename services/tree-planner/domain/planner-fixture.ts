@@ -1,5 +1,6 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import {
+  type CommitPolicySchema,
   type DomainEvent,
   event,
   JobType,
@@ -15,8 +16,8 @@ import { emptyPlannerView, evolvePlannerView, type PlannerView } from './planner
 export const runId = 'r';
 export const assignmentId = 'a';
 
-export function runStarted(): DomainEvent {
-  return event('RunStarted', { runId, site: 'www' });
+export function runStarted(commit?: MessageInitShape<typeof CommitPolicySchema>): DomainEvent {
+  return event('RunStarted', { runId, site: 'www', commit });
 }
 
 export function assignmentBuilt(

@@ -1,5 +1,6 @@
 import type {
   AssignmentBuilt,
+  CommitPolicy,
   DomainEvent,
   MeasuredLink,
   RecordedEvent,
@@ -43,6 +44,8 @@ export interface SegmentEntry {
 /** An assignment that somebody may still need. */
 export interface Delivery {
   readonly assignment: AssignmentBuilt;
+  /** Of its run. */
+  readonly commit?: CommitPolicy;
   readonly traceparent: string;
   readonly distribution: Distribution;
   readonly head: AggregateHead;
@@ -58,7 +61,8 @@ export interface Delivery {
 export interface PlannerView {
   readonly nodes: ReadonlyMap<string, Enrolment>;
   readonly segments: ReadonlyMap<string, SegmentEntry>;
-  readonly openRuns: ReadonlySet<string>;
+  /** With when they go live. */
+  readonly openRuns: ReadonlyMap<string, CommitPolicy | undefined>;
   /** By assignment; only those of open runs. */
   readonly deliveries: ReadonlyMap<string, Delivery>;
   readonly rates: LinkRates;
@@ -94,7 +98,7 @@ export const plannerAggregates = [
 export const emptyPlannerView: PlannerView = {
   nodes: new Map(),
   segments: new Map(),
-  openRuns: new Set(),
+  openRuns: new Map(),
   deliveries: new Map(),
   rates: nothingMeasured,
   names: new Map(),
@@ -124,8 +128,10 @@ export function evolvePlannerView(view: PlannerView, happened: RecordedEvent): P
     case 'TreeFixed':
     case 'TreeReleased':
       return withAdministration(view, happened);
-    case 'RunStarted':
-      return { ...view, openRuns: new Set(view.openRuns).add(happened.data.runId) };
+    case 'RunStarted': {
+      const { runId, commit } = happened.data;
+      return { ...view, openRuns: new Map(view.openRuns).set(runId, commit) };
+    }
     case 'AssignmentBuilt':
       return withAssignment(view, happened);
     case 'DistributionPlanned':
@@ -201,6 +207,7 @@ function withAssignment(view: PlannerView, built: RecordedEvent<'AssignmentBuilt
   if (!view.openRuns.has(assignment.runId)) return view;
   const delivery: Delivery = {
     assignment,
+    commit: view.openRuns.get(assignment.runId),
     traceparent: built.context.traceparent ?? '',
     distribution: distributionAggregate.initial,
     head: noEvents,
@@ -268,7 +275,7 @@ function withoutDeliveries(
 }
 
 function withoutRun(view: PlannerView, runId: string): PlannerView {
-  const openRuns = new Set(view.openRuns);
+  const openRuns = new Map(view.openRuns);
   openRuns.delete(runId);
   return { ...withoutDeliveries(view, runId, () => true), openRuns };
 }
