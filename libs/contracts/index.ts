@@ -1,5 +1,6 @@
 /** The contracts: generated message types, event catalogue, subjects and the CloudEvents codec. */
 
+export * from './body-encryption.js';
 export * from './cdevents.js';
 export * from './cloud-event.js';
 export * from './cloud-events.js';

@@ -14,7 +14,12 @@ import {
 import type { Clock } from '#libs/clock/clock.js';
 import type { ContentStore } from '#libs/content-store/content-store.js';
 import { emptyManifest, type Manifest } from '#libs/content-store/manifest.js';
-import { type EventContext, type RecordedEvent, type RunTarget } from '#libs/contracts/index.js';
+import {
+  bodyEncryption,
+  type EventContext,
+  type RecordedEvent,
+  type RunTarget,
+} from '#libs/contracts/index.js';
 import { diffManifests } from '#libs/delta/diff.js';
 import { execute, load } from '#libs/event-log/aggregate.js';
 import { type EventLog, LogUnavailable, VersionConflict } from '#libs/event-log/event-log.js';
@@ -61,7 +66,6 @@ type ChangeSet = RecordedEvent<'ChangeSetComputed'>;
 type Commit = RecordedEvent<'CommitIssued'>;
 
 const maxAttempts = 20;
-const sealing = 'aes-256-gcm';
 
 /** Builds, signs, stores and records assignments. Handlers may be called again at any time. */
 export class AssignmentBuilder {
@@ -153,7 +157,7 @@ export class AssignmentBuilder {
   private async dataKeyOf(run: RunStarted): Promise<WrappedDataKey | undefined> {
     const encryption = run.policy?.encryption || 'none';
     if (encryption === 'none') return undefined;
-    if (encryption !== sealing) throw new Error(`the encryption ${encryption} is unknown`);
+    if (encryption !== bodyEncryption) throw new Error(`the encryption ${encryption} is unknown`);
     const recipients = await Promise.all(
       nodesOf(run.targets).map((node) => recipientIn(this.ports.log, node)),
     );
@@ -240,7 +244,8 @@ export class AssignmentBuilder {
   private policyOf(run: RunStarted): EncodingPolicy {
     const { neverCompress = [], deltaLevel = '', configuration = [] } = run.policy ?? {};
     const { encryption, neverEncrypt = [], encryptOnly = [] } = run.policy ?? {};
-    const isSealedInPart = encryption === sealing && neverEncrypt.length + encryptOnly.length > 0;
+    const isSealedInPart =
+      encryption === bodyEncryption && neverEncrypt.length + encryptOnly.length > 0;
     return {
       ...this.policy,
       ...(isSealedInPart ? { sealing: { neverEncrypt, encryptOnly } } : {}),

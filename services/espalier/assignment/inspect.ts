@@ -5,6 +5,7 @@ import { streamCommands } from '#libs/assignment/reader.js';
 import {
   type AssignmentHeader,
   AssignmentHeaderSchema,
+  bodyEncryption,
   CommandSchema,
   DomainError,
 } from '#libs/contracts/index.js';
@@ -52,7 +53,7 @@ function encryptionOf({ encryption, dataBytes }: AssignmentHeader) {
   const servers = encryption.keys.map(({ node }) => node);
   const { clearDataBytes } = encryption;
   return {
-    ...{ algorithm: 'aes-256-gcm', servers },
+    ...{ algorithm: bodyEncryption, servers },
     ...{ sealedDataBytes: String(dataBytes - clearDataBytes) },
     ...{ clearDataBytes: String(clearDataBytes) },
   };

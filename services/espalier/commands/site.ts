@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { create, type JsonObject, toJson } from '@bufbuild/protobuf';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { deltaLevels } from '#libs/assignment/encoding-policy.js';
-import { CreateSiteSchema, HotPolicySchema } from '#libs/contracts/index.js';
+import { bodyEncryption, CreateSiteSchema, HotPolicySchema } from '#libs/contracts/index.js';
 import { nameClashPolicies } from '#libs/delta/names.js';
 import { pushedStaging } from '#libs/delta/pushed.js';
 import { servedStaging } from '#libs/delta/staged.js';
@@ -106,7 +106,7 @@ export function siteCommand(program: Command): void {
     const commit = commitPolicyOf(options);
     const keptCheckpoints = options.checkpoints;
     const { deltaLevel, nameClashes, hook: hooks = [] } = options;
-    const encryption = options.encrypt ? 'aes-256-gcm' : '';
+    const encryption = options.encrypt ? bodyEncryption : '';
     const policy = {
       ...{ deltaLevel, encryption, keptCheckpoints, nameClashes, hooks },
       neverCompress: fileTypes(options.neverCompress),

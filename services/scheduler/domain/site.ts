@@ -1,6 +1,8 @@
 import { isAbsolute } from 'node:path';
 import { create, equals } from '@bufbuild/protobuf';
 import {
+  bodyEncryption,
+  bodyEncryptions,
   type ConfigureSite,
   type CreateSite,
   type DomainEvent,
@@ -19,7 +21,6 @@ import { requireName } from './names.js';
 import { parseSelector } from './selector.js';
 import { configurationAfter } from './site-configuration.js';
 
-const encryptions = ['', 'none', 'aes-256-gcm'];
 const fileType = /^\.[^./\sA-Z]+$/;
 
 export type SiteEvent = DomainEvent<'SiteCreated' | 'SiteEdited'>;
@@ -86,10 +87,10 @@ function requirePolicy(policy: SitePolicy): void {
   if (policy.hot?.selector) parseSelector(policy.hot.selector);
   const { encryption, neverEncrypt, encryptOnly } = policy;
   const types = [...neverEncrypt, ...encryptOnly];
-  if (!encryptions.includes(encryption)) {
+  if (!bodyEncryptions.includes(encryption)) {
     throw new InvalidEncryption(`the encryption ${encryption} is unknown`);
   }
-  if (types.length > 0 && encryption !== 'aes-256-gcm') {
+  if (types.length > 0 && encryption !== bodyEncryption) {
     throw new InvalidEncryption('file types are named, but nothing is encrypted');
   }
   if (neverEncrypt.length > 0 && encryptOnly.length > 0) {
