@@ -3,7 +3,7 @@ import { get } from 'node:https';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { systemClock } from '#libs/clock/adapters/system-clock.js';
-import { agentKeysIn } from '#libs/keys/adapters/file-keys.js';
+import { agentKeysIn, controlKeysIn } from '#libs/keys/adapters/file-keys.js';
 import { signatureHeaders } from '#libs/keys/http-signature.js';
 import { ControlPlane } from '#test/support/control-plane.js';
 import { treeOf } from '#test/support/trees.js';
@@ -91,6 +91,18 @@ test(
     expect(published.nodes.map(({ node }) => node).sort()).toEqual(kept);
     for (const node of kept) expect(treeOf(plane.live(node, 'www'))).toEqual(treeOf(staging));
     expect(treeOf(plane.live(gone, 'www'))).toEqual(oldTree);
+  },
+  timeoutMs,
+);
+
+test(
+  'a removal that comes again makes up for a segment key that was not replaced',
+  async () => {
+    const keys = controlKeysIn(join(plane.dataDir, 'keys'));
+    const before = await keys.segmentKeys('paris');
+    expect(await plane.json('node', 'remove', gone)).toEqual({ node: gone });
+    const after = await keys.segmentKeys('paris');
+    expect(after.at(-1)?.epoch).toBe((before.at(-1)?.epoch ?? 0) + 1);
   },
   timeoutMs,
 );

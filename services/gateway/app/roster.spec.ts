@@ -36,10 +36,11 @@ test('a server is where it enrolled last', async () => {
   expect([...(await roster.peersOf('paris'))]).toEqual([['b', '10.0.0.2:7']]);
 });
 
-test('a server that was removed has no key, no place and no peers', async () => {
+test('a server that was removed has no key and no peers; where it was is known', async () => {
   await happen(enrolled('a', 1), enrolled('b', 2), removed('a'));
   expect(await roster.keyOf('a')).toBeUndefined();
-  expect(await roster.segmentOf('a')).toBeUndefined();
+  expect(await roster.segmentOf('a')).toBe('paris');
+  expect(await roster.segmentOf('c')).toBeUndefined();
   expect([...(await roster.peersOf('paris')).keys()]).toEqual(['b']);
 });
 

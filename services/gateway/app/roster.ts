@@ -15,6 +15,8 @@ interface Enrolments {
   readonly segments: Map<string, Set<string>>;
   /** Of servers that have left for good, base64. */
   readonly removedKeys: Set<string>;
+  /** Node that has left for good to its last segment. */
+  readonly leftSegments: Map<string, string>;
 }
 
 /** Who is enrolled, and where they hear unicast control frames; follows the log once asked. */
@@ -37,9 +39,10 @@ export class Roster {
     return (await this.enrolments()).nodes.get(node)?.publicKey;
   }
 
-  /** Where a node is enrolled; undefined: nowhere. */
+  /** Where a node is enrolled or, once removed, was; undefined: nowhere ever. */
   async segmentOf(node: string): Promise<string | undefined> {
-    return (await this.enrolments()).nodes.get(node)?.segment;
+    const { nodes, leftSegments } = await this.enrolments();
+    return nodes.get(node)?.segment ?? leftSegments.get(node);
   }
 
   /** Whether it is the key, SPKI DER, of a server that has left for good. */
@@ -55,16 +58,25 @@ export class Roster {
   private async enrolments(): Promise<Enrolments> {
     this.view ??= LogView.start<Enrolments>(this.log, {
       aggregateTypes: ['node'],
-      initial: { nodes: new Map(), segments: new Map(), removedKeys: new Set() },
+      initial: nobody(),
       evolve,
     });
     return (await this.view).state;
   }
 }
 
+function nobody(): Enrolments {
+  return {
+    nodes: new Map(),
+    segments: new Map(),
+    removedKeys: new Set(),
+    leftSegments: new Map(),
+  };
+}
+
 /** The view is the only owner of the maps, so they change in place. */
 function evolve(enrolments: Enrolments, event: RecordedEvent): Enrolments {
-  const { nodes, segments, removedKeys } = enrolments;
+  const { nodes, segments, removedKeys, leftSegments } = enrolments;
   if (event.type === 'NodeEnrolled') {
     const { node, segment, publicKey, controlAddress } = event.data;
     segments.get(nodes.get(node)?.segment ?? '')?.delete(node);
@@ -75,6 +87,7 @@ function evolve(enrolments: Enrolments, event: RecordedEvent): Enrolments {
     const { node } = event.data;
     const { segment = '', publicKey } = nodes.get(node) ?? {};
     if (publicKey) removedKeys.add(base64(publicKey));
+    if (segment) leftSegments.set(node, segment);
     segments.get(segment)?.delete(node);
     nodes.delete(node);
   }
