@@ -18,7 +18,11 @@ let service: RunningService;
 const opened: NatsConnection[] = [];
 const newKey = () => signingKeyFromPem(generatePrivateKeyPem());
 /** `a.b` and `a` are two: a name is one token of a subject. */
-const keys = { 'paris-1': newKey(), 'rome-1': newKey(), 'paris-1.x': newKey() };
+const keys = {
+  ...{ 'paris-1': newKey(), 'rome-1': newKey(), 'paris-1.x': newKey() },
+  /** It has left for good. */
+  'nice-1': newKey(),
+};
 type Node = keyof typeof keys;
 
 beforeAll(async () => {
@@ -31,7 +35,8 @@ beforeAll(async () => {
     const enrolled = event('NodeEnrolled', { node, segment: 'paris', publicKey });
     const context = { actor: 'test', correlationId: 'test', causationId: `${node} enrolled` };
     const aggregate = { type: 'node', id: node } as const;
-    await log.append(aggregate, noEvents, [enrolled], context, systemClock.nowMs());
+    const events = node === 'nice-1' ? [enrolled, event('NodeRemoved', { node })] : [enrolled];
+    await log.append(aggregate, noEvents, events, context, systemClock.nowMs());
   }
   const access = { natsUrl, natsUser, natsPassword, natsMonitorUrl: monitorUrl, dataDir };
   const config = { ...access, httpHost: '127.0.0.1', httpPort: 0, allowLazySync: false };
@@ -121,6 +126,10 @@ describe('an agent that has signed in to NATS', () => {
 describe('NATS lets nobody in', () => {
   test('who signs with another key than that of the node', async () => {
     await expect(signedIn('rome-1', keys['paris-1'])).rejects.toThrow('Authorization Violation');
+  });
+
+  test('whose node was removed', async () => {
+    await expect(signedIn('nice-1')).rejects.toThrow('Authorization Violation');
   });
 
   test('whose node is not enrolled', async () => {

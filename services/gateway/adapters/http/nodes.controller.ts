@@ -21,7 +21,7 @@ export class NodesController {
     @Inject(CLOCK) private readonly clock: Clock,
   ) {}
 
-  /** Its segment gets a key that the server has never seen: a repetition makes up for one missed. */
+  /** Its segment gets a key that it has never seen: a repetition makes up for one missed. */
   @Post(':node/remove')
   @HttpCode(202)
   async remove(@Param('node') node: string, @Body() body: unknown, @Req() http: FastifyRequest) {
