@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import {
   closeSync,
   mkdirSync,
@@ -185,6 +186,8 @@ async function runEspalier(): Promise<EspalierRound> {
   for (const { path } of members) rmSync(path, { force: true });
   leader.stdin?.end();
   for (const { child } of members) child.kill('SIGTERM');
+  // Profiles are written at the very end.
+  await Promise.all([...running].map((child) => once(child, 'exit')));
   const [first, last] = [sessions[0], sessions.at(-1)];
   if (!first || !last) throw new Error('no session was sent: --sessions is at least 1');
   return {
