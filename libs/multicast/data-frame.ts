@@ -1,13 +1,20 @@
 /*
  * What a data frame says (big endian); the network adds who sent it and a tag.
  *
- *   0  8  session: first 8 bytes of the container's digest
- *   8  4  number of the frame, or of the batch that a repair frame is for; both from 0
- *  12  2  pass, from 1
- *  14  2  0: a frame of the container; n: repair frame n - 1 of the batch
- *  16  n  content: frame_bytes, or what is left at the container's end
+ *   0  6  session: first 6 bytes of the container's digest
+ *   6  4  number of the frame, or of the batch that a repair frame is for; both from 0
+ *  10  2  pass, from 1
+ *  12  2  0: a frame of the container; n: repair frame n - 1 of the batch
+ *  14  n  content: frame_bytes, or what is left at the container's end
  */
-export const dataHeaderBytes = 16;
+export const dataHeaderBytes = 14;
+export const sessionBytes = 6;
+export const dataField = { number: 6, pass: 10, repair: 12 } as const;
+
+/** The session that brings a container. */
+export function sessionIdOf(containerDigest: Uint8Array): Uint8Array {
+  return containerDigest.subarray(0, sessionBytes);
+}
 
 /** Frames of a pass that follow each other, or one repair frame. */
 export interface DataFrames {
@@ -28,10 +35,10 @@ export function* payloadsOf(frames: DataFrames, frameBytes: number): Generator<B
   for (let at = 0; at < frames.count; at++) {
     const content = frames.content.subarray(at * frameBytes, (at + 1) * frameBytes);
     const payload = Buffer.allocUnsafe(dataHeaderBytes + content.length);
-    payload.write(frames.session, 0, 8, 'hex');
-    payload.writeUInt32BE(frames.number + at, 8);
-    payload.writeUInt16BE(frames.pass, 12);
-    payload.writeUInt16BE(frames.repair, 14);
+    payload.write(frames.session, 0, sessionBytes, 'hex');
+    payload.writeUInt32BE(frames.number + at, dataField.number);
+    payload.writeUInt16BE(frames.pass, dataField.pass);
+    payload.writeUInt16BE(frames.repair, dataField.repair);
     payload.set(content, dataHeaderBytes);
     yield payload;
   }
@@ -42,11 +49,11 @@ export function readDataFrame(payload: Uint8Array): DataFrames | undefined {
   if (payload.length <= dataHeaderBytes) return undefined;
   const bytes = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
   return {
-    session: bytes.toString('hex', 0, 8),
-    number: bytes.readUInt32BE(8),
+    session: bytes.toString('hex', 0, sessionBytes),
+    number: bytes.readUInt32BE(dataField.number),
     count: 1,
-    pass: bytes.readUInt16BE(12),
-    repair: bytes.readUInt16BE(14),
+    pass: bytes.readUInt16BE(dataField.pass),
+    repair: bytes.readUInt16BE(dataField.repair),
     content: bytes.subarray(dataHeaderBytes),
   };
 }

@@ -8,16 +8,18 @@ import { type FrameKeys, ringOf, shortHash } from './sealed-frame.js';
 import {
   magicAndType,
   maxFrameBytes,
+  segmentBytes,
   slotBytes,
+  streamBytes,
   strides,
   TagKey,
+  taggedField,
   taggedHeaderBytes,
   viewOf,
 } from './tagged-frame.js';
 
 const dropReasons = [
   'malformed',
-  'own',
   'other-segment',
   'other-type',
   'unknown-epoch',
@@ -27,16 +29,18 @@ const dropReasons = [
 export type DataDropReason = (typeof dropReasons)[number];
 
 /** Leaders change now and then; more than so many that send at once are not meant to be. */
-const keptSenders = 4;
+const keptStreams = 4;
+/** What all frames of a stream begin with. */
+const headBytes = taggedField.stream + streamBytes;
 /** Where datagrams lie in the kernel's memory; a multiple of the hash's stride. */
-const base = (keptSenders + 1) * strides(slotBytes);
+const base = (keptStreams + 1) * strides(slotBytes);
 /** Datagrams that are read together: several, for what follows them costs less by the heap. */
 const roomEnd = base + 4 * 65_536;
 const mostAtOnce = 512;
 /** Where a frame's tag is put while it is checked: beyond all datagrams. */
 const scratch = roomEnd + 2 * hashStrideBytes;
 
-interface Sender {
+interface Stream {
   readonly epoch: number;
   readonly key: TagKey;
   readonly slot: number;
@@ -49,7 +53,7 @@ interface Loaded {
   readonly gatherer: FrameGatherer;
 }
 
-/** Checks frames of a segment, except the owner's own. */
+/** Checks frames of a segment. */
 export class FrameChecker {
   readonly dropped = Object.fromEntries(dropReasons.map((reason) => [reason, 0])) as Record<
     DataDropReason,
@@ -57,17 +61,15 @@ export class FrameChecker {
   >;
   private loadedOnce?: Loaded;
   private readonly segment: Buffer;
-  private readonly node: Buffer;
   private readonly keys: SegmentKeyRing;
-  private readonly senders = new Map<string, Sender>();
-  /** The first 32 bytes of the last sound frame, and who sent it. */
-  private readonly lastHead = new DataView(new ArrayBuffer(32));
-  private last?: Sender;
+  private readonly streams = new Map<string, Stream>();
+  /** What the last sound frame began with, and its stream. */
+  private readonly lastHead = new DataView(new ArrayBuffer(headBytes));
+  private last?: Stream;
 
-  constructor(segment: string, node: string, keys: FrameKeys) {
+  constructor(segment: string, keys: FrameKeys) {
     this.keys = ringOf(keys);
-    this.segment = shortHash(segment);
-    this.node = shortHash(node);
+    this.segment = shortHash(segment).subarray(0, segmentBytes);
   }
 
   /**
@@ -118,7 +120,7 @@ export class FrameChecker {
   private openFrames(start: number, end: number, gatherer: FrameGatherer): void {
     const { view } = this.loaded();
     for (let at = start; at < end; ) {
-      const frameLength = taggedHeaderBytes + view.getUint16(at + 38);
+      const frameLength = taggedHeaderBytes + view.getUint16(at + taggedField.contentBytes);
       // Only a last frame may leave a stride unfilled: what follows it in memory is zeroed.
       const isLast = at + frameLength === end;
       const isWhole = isLast || (at + frameLength < end && frameLength % hashStrideBytes === 0);
@@ -135,7 +137,8 @@ export class FrameChecker {
 
   private reasonToDrop(at: number, length: number): DataDropReason | undefined {
     const { view } = this.loaded();
-    const sequence = view.getUint16(at + 32) * 2 ** 32 + view.getUint32(at + 34);
+    const from = at + taggedField.sequence;
+    const sequence = view.getUint16(from) * 2 ** 32 + view.getUint32(from + 2);
     if (this.last && this.isLastHead(at)) {
       return this.last.key.isSound(at, length, sequence, scratch) ? undefined : 'forged';
     }
@@ -151,43 +154,44 @@ export class FrameChecker {
     const kind = memory.readUInt32BE(at);
     if (kind !== magicAndType)
       return kind >>> 8 === magicAndType >>> 8 ? 'other-type' : 'malformed';
-    if (memory.compare(this.segment, 0, 8, at + 8, at + 16) !== 0) return 'other-segment';
-    if (memory.compare(this.node, 0, 8, at + 16, at + 24) === 0) return 'own';
-    const epoch = memory.readUInt32BE(at + 4);
+    const { segment, epoch: epochAt, stream: streamAt } = taggedField;
+    if (memory.compare(this.segment, 0, segmentBytes, at + segment, at + epochAt) !== 0) {
+      return 'other-segment';
+    }
+    const epoch = memory.readUInt32BE(at + epochAt);
     const segmentKey = this.keys.find(epoch);
     if (!segmentKey) return this.keys.standing(epoch) === 'retired' ? 'stale' : 'unknown-epoch';
-    const identity = memory.toString('latin1', at + 4, at + 32);
-    const known = this.senders.get(identity);
+    const identity = memory.toString('latin1', at + epochAt, at + headBytes);
+    const known = this.streams.get(identity);
     // A stranger's key goes into a slot of its own until a frame proves that it holds the key.
-    const bytes = memory.subarray(at + 16, at + 32);
-    const { key } = known ?? this.senderOf(segmentKey, bytes, keptSenders);
+    const bytes = memory.subarray(at + streamAt, at + headBytes);
+    const { key } = known ?? this.streamOf(segmentKey, bytes, keptStreams);
     if (!key.isSound(at, length, sequence, scratch)) return 'forged';
     this.last = known ?? this.remember(segmentKey, identity, bytes);
-    for (let word = 0; word < 32; word += 4) this.lastHead.setUint32(word, this.wordAt(at + word));
+    for (let byte = 0; byte < headBytes; byte += 2) {
+      this.lastHead.setUint16(byte, memory.readUInt16BE(at + byte));
+    }
     return undefined;
   }
 
   private isLastHead(at: number): boolean {
-    for (let word = 0; word < 32; word += 4) {
-      if (this.lastHead.getUint32(word) !== this.wordAt(at + word)) return false;
+    const { view } = this.loaded();
+    for (let word = 0; word + 4 <= headBytes; word += 4) {
+      if (this.lastHead.getUint32(word) !== view.getUint32(at + word)) return false;
     }
-    return true;
+    return this.lastHead.getUint16(headBytes - 2) === view.getUint16(at + headBytes - 2);
   }
 
-  private wordAt(at: number): number {
-    return this.loaded().view.getUint32(at);
-  }
-
-  private remember(segmentKey: SegmentKey, identity: string, bytes: Uint8Array): Sender {
+  private remember(segmentKey: SegmentKey, identity: string, bytes: Uint8Array): Stream {
     const oldest =
-      this.senders.size < keptSenders ? undefined : this.senders.entries().next().value;
-    if (oldest) this.senders.delete(oldest[0]);
-    const sender = this.senderOf(segmentKey, bytes, oldest ? oldest[1].slot : this.senders.size);
-    this.senders.set(identity, sender);
-    return sender;
+      this.streams.size < keptStreams ? undefined : this.streams.entries().next().value;
+    if (oldest) this.streams.delete(oldest[0]);
+    const stream = this.streamOf(segmentKey, bytes, oldest ? oldest[1].slot : this.streams.size);
+    this.streams.set(identity, stream);
+    return stream;
   }
 
-  private senderOf(segmentKey: SegmentKey, identity: Uint8Array, slot: number): Sender {
+  private streamOf(segmentKey: SegmentKey, identity: Uint8Array, slot: number): Stream {
     const { kernel } = this.loaded();
     const address = slot * strides(slotBytes);
     const key = new TagKey(kernel, address, segmentKey, identity);

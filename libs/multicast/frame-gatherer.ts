@@ -1,7 +1,10 @@
-import type { DataFrames } from './data-frame.js';
-import { taggedHeaderBytes } from './tagged-frame.js';
+import { type DataFrames, dataField, sessionBytes } from './data-frame.js';
+import { taggedField, taggedHeaderBytes } from './tagged-frame.js';
 
-const headerAt = 48;
+const headerAt = taggedField.dataHeader;
+const numberAt = headerAt + dataField.number;
+const passAt = headerAt + dataField.pass;
+const repairAt = headerAt + dataField.repair;
 
 /**
  * Joins the contents of sound frames that follow each other, in place: each content moves down over
@@ -16,7 +19,8 @@ export class FrameGatherer {
   private pass = 0;
   private repair = 0;
   private frameBytes = 0;
-  private sessionWords = [-1, -1];
+  private sessionHead = -1;
+  private sessionTail = -1;
   private session = '';
 
   constructor(
@@ -53,21 +57,21 @@ export class FrameGatherer {
   }
 
   private open(at: number): void {
-    this.number = this.view.getUint32(at + headerAt + 8);
-    this.pass = this.view.getUint16(at + headerAt + 12);
-    this.repair = this.view.getUint16(at + headerAt + 14);
+    this.number = this.view.getUint32(at + numberAt);
+    this.pass = this.view.getUint16(at + passAt);
+    this.repair = this.view.getUint16(at + repairAt);
     if (this.isSession(at)) return;
-    const words = [0, 4].map((word) => this.view.getUint32(at + headerAt + word));
-    this.sessionWords = words;
-    this.session = this.memory.toString('hex', at + headerAt, at + headerAt + 8);
+    this.sessionHead = this.view.getUint32(at + headerAt);
+    this.sessionTail = this.view.getUint16(at + headerAt + 4);
+    this.session = this.memory.toString('hex', at + headerAt, at + headerAt + sessionBytes);
   }
 
   /** Whether the frame goes on where the last one ended; a shorter one ended its container. */
   private follows(at: number): boolean {
     return (
       this.repair === 0 &&
-      this.view.getUint32(at + headerAt + 8) === this.number + this.count &&
-      this.view.getUint32(at + headerAt + 12) === this.pass * 65_536 &&
+      this.view.getUint32(at + numberAt) === this.number + this.count &&
+      this.view.getUint32(at + passAt) === this.pass * 65_536 &&
       this.end === this.start + this.count * this.frameBytes &&
       this.isSession(at)
     );
@@ -75,8 +79,8 @@ export class FrameGatherer {
 
   private isSession(at: number): boolean {
     return (
-      this.view.getUint32(at + headerAt) === this.sessionWords[0] &&
-      this.view.getUint32(at + headerAt + 4) === this.sessionWords[1]
+      this.view.getUint32(at + headerAt) === this.sessionHead &&
+      this.view.getUint16(at + headerAt + 4) === this.sessionTail
     );
   }
 }

@@ -1,13 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import type { SegmentKeyRing } from '#libs/keys/segment-key-ring.js';
-import { type DataFrames, dataHeaderBytes } from './data-frame.js';
+import { type DataFrames, dataField, sessionBytes } from './data-frame.js';
 import { frameHashKernel, hashStrideBytes } from './kernels/frame-hash.js';
 import { type FrameKeys, ringOf, shortHash } from './sealed-frame.js';
 import {
   magicAndType,
   maxFrameBytes,
+  segmentBytes,
   slotBytes,
+  streamBytes,
   TagKey,
+  taggedField,
   taggedHeaderBytes,
   viewOf,
 } from './tagged-frame.js';
@@ -19,8 +22,8 @@ const trainAt = slotBytes;
 const contentAt = trainAt + trainBytes + hashStrideBytes;
 
 /**
- * Makes frames of one sender for one segment, several in a row: a train. Every tagger has a boot
- * id, so no pad repeats. A new key of the segment is used from the next train on.
+ * Makes frames for one segment, several in a row: a train. Every tagger is a stream of its own, so
+ * no pad repeats. A new key of the segment is used from the next train on.
  */
 export class FrameTagger {
   private readonly kernel = frameHashKernel(contentAt + trainBytes + maxFrameBytes);
@@ -32,12 +35,11 @@ export class FrameTagger {
   private sequence = 0;
   private session = '';
 
-  constructor(segment: string, node: string, keys: FrameKeys) {
+  constructor(segment: string, keys: FrameKeys) {
     this.keys = ringOf(keys);
     this.template.writeUInt32BE(magicAndType, 0);
-    shortHash(segment).copy(this.template, 8);
-    shortHash(node).copy(this.template, 16);
-    randomBytes(8).copy(this.template, 24);
+    shortHash(segment).copy(this.template, taggedField.segment, 0, segmentBytes);
+    randomBytes(streamBytes).copy(this.template, taggedField.stream);
     this.key = this.newestKey();
   }
 
@@ -45,8 +47,9 @@ export class FrameTagger {
     const key = this.keys.sending();
     if (key.epoch === this.epoch) return this.key;
     this.epoch = key.epoch;
-    this.template.writeUInt32BE(key.epoch, 4);
-    return new TagKey(this.kernel, 0, key, this.template.subarray(16, 32));
+    this.template.writeUInt32BE(key.epoch, taggedField.epoch);
+    const { stream } = taggedField;
+    return new TagKey(this.kernel, 0, key, this.template.subarray(stream, stream + streamBytes));
   }
 
   /**
@@ -71,20 +74,21 @@ export class FrameTagger {
 
   /** What all frames of a train have in common. */
   private about({ session, pass, repair }: DataFrames): void {
-    const at = taggedHeaderBytes - dataHeaderBytes;
-    if (session !== this.session) this.template.write(session, at, 8, 'hex');
+    const at = taggedField.dataHeader;
+    if (session !== this.session) this.template.write(session, at, sessionBytes, 'hex');
     this.session = session;
-    this.template.writeUInt16BE(pass, at + 12);
-    this.template.writeUInt16BE(repair, at + 14);
+    this.template.writeUInt16BE(pass, at + dataField.pass);
+    this.template.writeUInt16BE(repair, at + dataField.repair);
   }
 
   private write(at: number, number: number, content: number, bytes: number): void {
     const { memory } = this.kernel;
     memory.set(this.template, at);
-    this.view.setUint16(at + 32, Math.floor(this.sequence / 2 ** 32));
-    this.view.setUint32(at + 34, this.sequence >>> 0);
-    this.view.setUint16(at + 38, bytes);
-    this.view.setUint32(at + 56, number);
+    const { sequence, contentBytes, dataHeader } = taggedField;
+    this.view.setUint16(at + sequence, Math.floor(this.sequence / 2 ** 32));
+    this.view.setUint32(at + sequence + 2, this.sequence >>> 0);
+    this.view.setUint16(at + contentBytes, bytes);
+    this.view.setUint32(at + dataHeader + dataField.number, number);
     memory.copyWithin(at + taggedHeaderBytes, content, content + bytes);
     this.key.tag(at, taggedHeaderBytes + bytes, this.sequence);
     this.sequence++;

@@ -3,7 +3,7 @@ import { geometryOf, rangeOfRun } from './geometry.js';
 import { RepairMaker } from './repair-maker.js';
 import type { ByteRange } from './session.js';
 
-const geometry = geometryOf(600_000, 1_000, 1_408);
+const geometry = geometryOf(600_000, 1_000, 1_424);
 const container = Uint8Array.from({ length: 600_000 }, (_, at) => (at * 31 + (at >> 8)) & 255);
 
 function maker(): { repairs: RepairMaker; reads: ByteRange[] } {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { readDataFrame } from './data-frame.js';
 import { blockBytes, type SessionOutcome } from './session.js';
 import { clean, frameBytes, headBytes, run, type World, worldOf } from './session-world.js';
 
@@ -196,10 +197,10 @@ describe('members in trouble', () => {
 
   test('a member that gets nowhere is left to unicast after ten passes', async () => {
     const world = worldOf(2, 20_000, clean, 22);
-    world.network.tamper = (node, payload) =>
-      node === 'm1' && (payload.readUInt32BE(8) === 3 || payload.readUInt16BE(14) > 0)
-        ? undefined
-        : payload;
+    world.network.tamper = (node, payload) => {
+      const { number, repair } = readDataFrame(payload) ?? {};
+      return node === 'm1' && (number === 3 || repair !== 0) ? undefined : payload;
+    };
     const outcome = await run(world.clock, world.send());
     expect(outcome.complete).toEqual(['m0']);
     expect(outcome.unicast).toEqual(['m1']);
@@ -210,7 +211,7 @@ describe('members in trouble', () => {
     const world = worldOf(3, 300_000, clean, 23);
     const tampered = new Set<number>();
     world.network.tamper = (node, payload) => {
-      const sequence = payload.readUInt32BE(8);
+      const sequence = readDataFrame(payload)?.number ?? -1;
       if (node === 'm0' && [0, 47, 100].includes(sequence) && !tampered.has(sequence)) {
         tampered.add(sequence);
         payload[20] = (payload[20] ?? 0) ^ 1;

@@ -1,7 +1,6 @@
 import { hkdfSync } from 'node:crypto';
 import type { SegmentKey } from '#libs/keys/key-provider.js';
 import { aesCtr } from '#libs/native/aes-ctr.js';
-import { dataHeaderBytes } from './data-frame.js';
 import { hashStrideBytes } from './kernels/frame-hash.js';
 import type { Kernel } from './kernels/wasm-module.js';
 
@@ -9,26 +8,32 @@ import type { Kernel } from './kernels/wasm-module.js';
  * Layout of a data frame on the network (big endian); all of it is under the tag.
  *
  *   0  2  magic "ES"
- *   2  1  version, 1
+ *   2  1  version, 2
  *   3  1  frame type, 3
- *   4  4  key epoch
- *   8  8  segment: SHA-256(name), first 8 bytes
- *  16  8  sender: SHA-256(node name), first 8 bytes
- *  24  8  boot id: random, one per tagger
- *  32  6  sequence: rises by one per frame
- *  38  2  bytes of content
+ *   4  4  segment: SHA-256(name), first 4 bytes
+ *   8  4  key epoch
+ *  12  6  stream: random, one per tagger
+ *  18  6  sequence: rises by one per frame
+ *  24  2  bytes of content
+ *  26 14  data header, see data-frame.ts
  *  40  8  tag: NH of the frame with zeros here, padded with zeros to 32 bytes, plus a pad that AES
  *         makes of the sequence
- *  48 16  data header, see data-frame.ts
- *  64  n  content
+ *  48  n  content
  *
- * A frame that is replayed says what has been said: there is no replay window.
+ * A frame that is replayed says what has been said: there is no replay window. Who sent it does not
+ * matter: whoever has the segment's key may.
  */
-export const magicAndType = 0x4553_0103;
+export const magicAndType = 0x4553_0203;
+export const segmentBytes = 4;
+export const streamBytes = 6;
 export const tagAt = 40;
-export const taggedHeaderBytes = 48 + dataHeaderBytes;
-export const maxContentBytes = 32 * 1024;
-export const maxFrameBytes = taggedHeaderBytes + maxContentBytes;
+export const taggedField = {
+  ...{ segment: 4, epoch: 8, stream: 12, sequence: 18, contentBytes: 24, dataHeader: 26 },
+} as const;
+export const taggedHeaderBytes = 48;
+/** A multiple of the hash's stride. */
+export const maxFrameBytes = 1_025 * hashStrideBytes;
+export const maxContentBytes = maxFrameBytes - taggedHeaderBytes;
 const padsPerChunk = 256;
 const padBytes = 8;
 /** Key of the hash, and the pads of a chunk. */

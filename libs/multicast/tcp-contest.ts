@@ -6,7 +6,7 @@ import { lossReported, recovered, withLeft } from './sender-pace.js';
 import { announceEveryMs, quietReportEveryMs } from './timing.js';
 
 const segmentBytes = 1_448;
-const frameBytes = 1_408;
+const frameBytes = 1_424;
 const reportEveryMs = 50;
 /** Until a member's report is here, the way not counted. */
 const reportMs = 25;

@@ -1,5 +1,4 @@
-import type { ChildProcess } from 'node:child_process';
-import { execFileSync } from 'node:child_process';
+import { type ChildProcess, execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import {
@@ -291,7 +290,7 @@ function report(): void {
       coldTimesFaster: peer.seconds / espalier.coldSeconds,
     }),
     // Every byte of the container and of the frames' headers, at the speed of the link.
-    ...(rateMbit > 0 && { linkSeconds: (megabytes * 8 * (1_514 / 1_408)) / rateMbit }),
+    ...(rateMbit > 0 && { linkSeconds: (megabytes * 8 * (1_514 / 1_424)) / rateMbit }),
   };
   process.stdout.write(`${JSON.stringify(figures, undefined, options.json ? undefined : 2)}\n`);
 }

@@ -23,9 +23,9 @@ export function fuzzDataFrames({ count, seed }: { count: number; seed: number })
   const below = (limit: number) => Math.floor(random() * limit);
   const noise = (length: number) => Buffer.from(Array.from({ length }, () => below(256)));
   const key = { epoch: 1, key: noise(32) };
-  const checker = new FrameChecker('lan', 'victim', key);
-  const corpus = corpusOf(new FrameTagger('lan', 'leader', key), noise);
-  const foreign = corpusOf(new FrameTagger('lan', 'leader', { ...key, key: noise(32) }), noise);
+  const checker = new FrameChecker('lan', key);
+  const corpus = corpusOf(new FrameTagger('lan', key), noise);
+  const foreign = corpusOf(new FrameTagger('lan', { ...key, key: noise(32) }), noise);
   const pick = (from: readonly Buffer[]) => Buffer.from(from[below(corpusSize)] ?? []);
   const changed = (frame: Buffer) => {
     const at = below(frame.length);

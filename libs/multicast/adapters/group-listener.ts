@@ -40,7 +40,7 @@ export class GroupListener {
       readonly segmentKey: FrameKeys;
     },
   ) {
-    this.checker = new FrameChecker(options.segment, options.node, options.segmentKey);
+    this.checker = new FrameChecker(options.segment, options.segmentKey);
   }
 
   /** Datagrams that found the receive buffer full. */

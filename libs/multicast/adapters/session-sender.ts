@@ -8,6 +8,7 @@ import {
 } from '#libs/contracts/index.js';
 import type { ContentCipher } from '../content-cipher.js';
 import type { ControlPort, ReceivedControl, UdpAddress } from '../control-port.js';
+import { sessionIdOf } from '../data-frame.js';
 import type { DataChannel, DataSender } from '../data-port.js';
 import type { FrameRun } from '../frame-set.js';
 import { type Geometry, geometryOf, rangeOfRun } from '../geometry.js';
@@ -113,7 +114,7 @@ class SendingSession {
     this.keyEpoch = this.isInline ? 0 : data.keyEpoch();
     if (!this.isInline) this.cipher = data.cipherFor(subject.containerDigest, this.keyEpoch);
     this.repairs = new RepairMaker(this.geometry, (range) => this.hidden(range));
-    this.sessionId = subject.containerDigest.subarray(0, 8);
+    this.sessionId = sessionIdOf(subject.containerDigest);
     this.session = Buffer.from(this.sessionId).toString('hex');
     this.addresses = new Map(participants.map(({ node, address }) => [node, address]));
     const pace = newPace(sender, clock.nowMs());

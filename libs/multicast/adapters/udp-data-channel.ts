@@ -35,7 +35,8 @@ const rates = {
 /** Opens sockets only while something is sent or listened for: idle it costs nothing. */
 export function udpDataChannel(options: DataChannelOptions): UdpDataChannel {
   const room = mtuOf(options.interfaceAddress) - ipAndUdpHeaderBytes - taggedHeaderBytes;
-  const frameBytes = Math.floor(Math.min(maxContentBytes, room) / frameStepBytes) * frameStepBytes;
+  const longest = taggedHeaderBytes + Math.min(maxContentBytes, room);
+  const frameBytes = longest - (longest % frameStepBytes) - taggedHeaderBytes;
   const keys = ringOf(options.segmentKey);
   const listening = new GroupListener(options);
   return {
@@ -68,7 +69,7 @@ async function openSender(options: DataChannelOptions, frameBytes: number): Prom
   const connected = once(socket, 'connect');
   socket.connect(options.port, options.address);
   await connected;
-  const tagger = new FrameTagger(options.segment, options.node, options.segmentKey);
+  const tagger = new FrameTagger(options.segment, options.segmentKey);
   const train = new FrameTrain(fast, tagger, datagramBytes);
   const isLoopback = options.interfaceAddress.startsWith('127.');
   const rate = native ? (isLoopback ? rates.loopback : rates.network) : rates.portable;

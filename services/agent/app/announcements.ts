@@ -8,6 +8,7 @@ import {
   SessionAnnouncementSchema,
 } from '#libs/contracts/index.js';
 import type { SegmentMember } from '#libs/election/segment.js';
+import { sessionIdOf } from '#libs/multicast/data-frame.js';
 import { currentTraceparent } from '#libs/telemetry/trace-context.js';
 import { type MemberPlace, memberPlace, memberTree } from '#libs/tree/member-tree.js';
 import type { PullRequest } from '../adapters/pull-request.js';
@@ -20,7 +21,7 @@ export function unicastAnnouncement(
 ): SessionAnnouncement {
   const { assignmentId, containerDigest, containerBytes } = notification;
   return create(SessionAnnouncementSchema, {
-    sessionId: containerDigest.subarray(0, 8),
+    sessionId: sessionIdOf(containerDigest),
     assignmentId,
     containerDigest,
     containerBytes,

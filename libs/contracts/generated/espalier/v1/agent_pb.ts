@@ -601,7 +601,7 @@ export const LeaveSchema: GenMessage<Leave> = /*@__PURE__*/
  */
 export type SessionAnnouncement = Message<"espalier.v1.SessionAnnouncement"> & {
   /**
-   * First 8 bytes of the container's digest.
+   * First 6 bytes of the container's digest.
    *
    * @generated from field: bytes session_id = 1;
    */
