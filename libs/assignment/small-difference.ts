@@ -18,8 +18,8 @@ const changeBytes = 4;
 /** How much zstd makes of text that it has not seen. */
 const literalShare = 0.4;
 /** Files that differ at more places than this are better patched against a prefix. */
-const fewSearches = 1024;
-const searchShare = 16;
+const fewSearches = 256;
+const searchShare = 64;
 const sliceMs = 20;
 
 /**
