@@ -4,6 +4,8 @@ import { copyFile, type FileHandle, open } from 'node:fs/promises';
 
 const smallBytes = 256 * 1024;
 const chunkBytes = 1024 * 1024;
+/** New memory for each file costs as much as what is read into it. */
+const reused = Buffer.allocUnsafeSlow(smallBytes + 1);
 
 /**
  * Copies a file to a path where there is none.
@@ -50,14 +52,15 @@ export async function writeHashing(
 }
 
 /**
- * The bytes of a small file, read by synchronous calls: several times as fast as asynchronous ones.
+ * The bytes of a small file, good until the next call; read by synchronous calls: several times as
+ * fast as asynchronous ones.
  */
 function readSmall(path: string): Buffer | undefined {
   const file = openSync(path, 'r');
   try {
     const stat = fstatSync(file);
     if (!stat.isFile() || stat.size > smallBytes) return undefined;
-    const buffer = Buffer.allocUnsafe(stat.size + 1);
+    const buffer = reused.subarray(0, stat.size + 1);
     let length = 0;
     for (;;) {
       const count = readSync(file, buffer, length, buffer.length - length, null);
